@@ -1,0 +1,101 @@
+"""Histories as padded tensors: what every recommender reads.
+
+Sequences stand in one flat array; a batch is gathered from it with one index, never collated row by row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrdgraph.splits import Sequences, Targets
+
+RequestTime = Literal["target", "last-event"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``B`` histories of at most ``L`` events, right-aligned: the last column is the most recent, 0 pads the left.
+
+    Attributes:
+        user: ``(B,)`` int64, 0 for a person outside the corpus.
+        history, history_time: ``(B, L)`` int64 items and seconds.
+        request_time: ``(B,)`` int64 seconds, the moment the recommendation is asked for.
+        target, target_time: ``(B, L)`` int64, the event after each column, in training only; 0 where none is learned.
+    """
+
+    user: Tensor
+    history: Tensor
+    history_time: Tensor
+    request_time: Tensor
+    target: Tensor | None = None
+    target_time: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def to(self, device: torch.device | str) -> Batch:
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.to(device, non_blocking=True) for k, v in moved.items() if v is not None})
+
+
+def windows(start: np.ndarray, end: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions ``(B, length)`` of the last ``length`` events of ``start:end``, right-aligned, and which are real."""
+    at = end[:, None] - length + np.arange(length)[None, :]
+    real = at >= start[:, None]
+    return np.where(real, at, 0), real
+
+
+def target_batch(targets: Targets, rows: np.ndarray, length: int, request: RequestTime = "target") -> Batch:
+    """Histories of evaluation targets.
+
+    Args:
+        targets: what is to be predicted.
+        rows: ``(B,)`` positions in ``targets``.
+        length: at most this many events, the most recent ones.
+        request: the moment of the request is the target's time, as KDA assumes, or that of the last event.
+    """
+    at, real = windows(targets.start[rows], targets.end[rows], length)
+    times = targets.events.time
+    moment = targets.time[rows] if request == "target" else times[targets.end[rows] - 1]
+    return Batch(
+        user=torch.from_numpy(targets.user[rows]),
+        history=torch.from_numpy(np.where(real, targets.events.item[at], 0)),
+        history_time=torch.from_numpy(np.where(real, times[at], 0)),
+        request_time=torch.from_numpy(np.asarray(moment)),
+    )
+
+
+def training_windows(sequences: Sequences, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut every user's events into windows of at most ``length`` transitions, from the end backwards.
+
+    Returns:
+        ``start, end`` ``(W,)``: a window learns the transitions from ``start:end`` to ``start + 1:end + 1``. Each
+        transition of each user stands in exactly one window; users with one event have none.
+    """
+    transitions = np.maximum(np.diff(sequences.offsets) - 1, 0)
+    counts = -(-transitions // length)
+    user = np.repeat(np.arange(len(counts)), counts)
+    nth = np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
+    end = sequences.offsets[user + 1] - 1 - nth * length
+    return np.maximum(end - length, sequences.offsets[user]), end
+
+
+def training_batch(sequences: Sequences, start: np.ndarray, end: np.ndarray, length: int, user: np.ndarray) -> Batch:
+    """Histories with the next event of every column, for windows from :func:`training_windows`."""
+    at, real = windows(start, end, length)
+    following = np.where(real, at + 1, 0)
+    zero = np.zeros((), dtype=np.int64)
+    target_time = np.where(real, sequences.time[following], zero)
+    return Batch(
+        user=torch.from_numpy(user),
+        history=torch.from_numpy(np.where(real, sequences.item[at], zero)),
+        history_time=torch.from_numpy(np.where(real, sequences.time[at], zero)),
+        request_time=torch.from_numpy(target_time[:, -1]),
+        target=torch.from_numpy(np.where(real, sequences.item[following], zero)),
+        target_time=torch.from_numpy(target_time),
+    )
