@@ -24,16 +24,15 @@ class Batch:
     Attributes:
         user: ``(B,)`` int64, 0 for a person outside the corpus.
         history, history_time: ``(B, L)`` int64 items and seconds.
-        request_time: ``(B,)`` int64 seconds, the moment the recommendation is asked for.
-        target, target_time: ``(B, L)`` int64, the event after each column, in training only; 0 where none is learned.
+        target: ``(B, L)`` int64, the item after each column, in training only; 0 where none is learned.
+        moment: ``(B, L)`` int64, when a recommendation after each column would be asked for.
     """
 
     user: Tensor
     history: Tensor
     history_time: Tensor
-    request_time: Tensor
+    moment: Tensor
     target: Tensor | None = None
-    target_time: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -62,11 +61,18 @@ def target_batch(targets: Targets, rows: np.ndarray, length: int, request: Reque
     at, real = windows(targets.start[rows], targets.end[rows], length)
     times = targets.events.time
     moment = targets.time[rows] if request == "target" else times[targets.end[rows] - 1]
+    history_time = np.where(real, times[at], 0)
+    return history_batch(np.where(real, targets.events.item[at], 0), history_time, moment, targets.user[rows])
+
+
+def history_batch(history: np.ndarray, history_time: np.ndarray, moment: np.ndarray, user: np.ndarray) -> Batch:
+    """A batch from right-aligned ``(B, L)`` arrays and the ``(B,)`` moment at which each recommendation is asked for."""
+    moments = np.concatenate([history_time[:, 1:], np.asarray(moment)[:, None]], axis=1)
     return Batch(
-        user=torch.from_numpy(targets.user[rows]),
-        history=torch.from_numpy(np.where(real, targets.events.item[at], 0)),
-        history_time=torch.from_numpy(np.where(real, times[at], 0)),
-        request_time=torch.from_numpy(np.asarray(moment)),
+        user=torch.from_numpy(user),
+        history=torch.from_numpy(history),
+        history_time=torch.from_numpy(history_time),
+        moment=torch.from_numpy(np.where(history > 0, moments, 0)),
     )
 
 
@@ -85,17 +91,26 @@ def training_windows(sequences: Sequences, length: int) -> tuple[np.ndarray, np.
     return np.maximum(end - length, sequences.offsets[user]), end
 
 
-def training_batch(sequences: Sequences, start: np.ndarray, end: np.ndarray, length: int, user: np.ndarray) -> Batch:
-    """Histories with the next event of every column, for windows from :func:`training_windows`."""
+def training_batch(
+    sequences: Sequences, start: np.ndarray, end: np.ndarray, length: int, request: RequestTime = "target"
+) -> Batch:
+    """Histories with the next item of every column, for windows from :func:`training_windows`.
+
+    Args:
+        sequences: training events.
+        start, end: ``(B,)`` windows.
+        length: ``L``.
+        request: as in :func:`target_batch`.
+    """
     at, real = windows(start, end, length)
     following = np.where(real, at + 1, 0)
-    zero = np.zeros((), dtype=np.int64)
-    target_time = np.where(real, sequences.time[following], zero)
+    user = np.searchsorted(sequences.offsets, start, side="right") - 1
+    history_time = np.where(real, sequences.time[at], 0)
+    moment = np.where(real, sequences.time[following], 0) if request == "target" else history_time
     return Batch(
         user=torch.from_numpy(user),
-        history=torch.from_numpy(np.where(real, sequences.item[at], zero)),
-        history_time=torch.from_numpy(np.where(real, sequences.time[at], zero)),
-        request_time=torch.from_numpy(target_time[:, -1]),
-        target=torch.from_numpy(np.where(real, sequences.item[following], zero)),
-        target_time=torch.from_numpy(target_time),
+        history=torch.from_numpy(np.where(real, sequences.item[at], 0)),
+        history_time=torch.from_numpy(history_time),
+        moment=torch.from_numpy(moment),
+        target=torch.from_numpy(np.where(real, sequences.item[following], 0)),
     )

@@ -1,0 +1,1 @@
+"""Layers to import into any model: they know nothing else of lrdgraph."""

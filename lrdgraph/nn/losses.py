@@ -1,0 +1,46 @@
+"""Losses for "which item comes next", over the whole catalogue or over a sample of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def full_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of ``(P, N + 1)`` logits against ``(P,)`` items; column 0 is padding and never counts."""
+    masked = logits.clone()
+    masked[:, 0] = -torch.inf
+    return F.cross_entropy(masked, target)
+
+
+def sampled_cross_entropy(positive: Tensor, negatives: Tensor, log_q_positive: Tensor, log_q: Tensor) -> Tensor:
+    """Sampled softmax with log-q correction, mean over ``P``.
+
+    Source: Bengio and Senécal, *Adaptive importance sampling to accelerate training of a neural probabilistic language
+    model* (2008); each logit is lowered by the log of the chance with which its item is drawn.
+
+    Args:
+        positive: ``(P,)`` logits of the targets.
+        negatives: ``(P, C)`` logits of drawn items; set a negative that equals the target to ``-inf``.
+        log_q_positive: ``(P,)`` log expected number of draws of each target.
+        log_q: ``(C,)`` or ``(P, C)`` log expected number of draws of each negative.
+    """
+    logits = torch.cat([(positive - log_q_positive)[:, None], negatives - log_q], dim=1)
+    return -F.log_softmax(logits, dim=1)[:, 0].mean()
+
+
+def bpr(positive: Tensor, negatives: Tensor) -> Tensor:
+    """Bayesian personalised ranking: mean ``−log σ(s⁺ − s⁻)`` over ``(P,)`` and ``(P, C)`` (arXiv 1205.2618)."""
+    return -F.logsigmoid(positive[:, None] - negatives).mean()
+
+
+def gbce(positive: Tensor, negatives: Tensor, num_items: int, calibration: float = 0.75) -> Tensor:
+    """Generalised binary cross-entropy, mean over ``P``.
+
+    ``−[β · log σ(s⁺) + Σ_c log(1 − σ(s_c))]`` with ``β = α(t(1 − 1/α) + 1/α)`` and ``α = C / (N − 1)``.
+    Source: Petrov and Macdonald, *gSASRec* (arXiv 2308.07192), eq. 7–9; ``calibration`` is its ``t``.
+    """
+    rate = negatives.size(1) / (num_items - 1)
+    beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
+    return -(beta * F.logsigmoid(positive) + F.logsigmoid(-negatives).sum(1)).mean()

@@ -1,0 +1,51 @@
+"""Time as a model sees it: gaps in logarithmic bins, and weights that fade."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+DAY = 86_400.0
+
+
+def log_days(seconds: Tensor) -> Tensor:
+    """``log(1 + days)`` of a gap in seconds, same shape; a negative gap counts as none."""
+    return torch.log1p(seconds.clamp(min=0).to(torch.float32) / DAY)
+
+
+class GapEmbedding(nn.Module):
+    """A vector for a gap in time, by logarithmic bin.
+
+    Bins are ``floor(scale · log(1 + days))``; with the default of 24 bins and ``scale`` 3 the last begins at about
+    2,100 days, so that every gap of one day or less than a week keeps a bin of its own.
+
+    Shapes: ``(...)`` seconds → ``(..., D)``.
+    """
+
+    def __init__(self, hidden_channels: int, num_bins: int = 24, scale: float = 3.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.table = nn.Embedding(num_bins, hidden_channels)
+        nn.init.normal_(self.table.weight, std=0.02)
+
+    def forward(self, seconds: Tensor) -> Tensor:
+        bins = (self.scale * log_days(seconds)).long()
+        return self.table(bins.clamp(max=self.table.num_embeddings - 1))
+
+
+class DecayKernel(nn.Module):
+    """A weight for each relation that fades with time: ``κ_r(Δ) = w_r + v_r · σ(τ_r − log(1 + Δ days))``.
+
+    ``w`` is what remains for ever, ``v`` what fades, and ``exp(τ) − 1`` the days after which half of ``v`` is gone.
+
+    Shapes: ``(P,)`` seconds → ``(P, R)``.
+    """
+
+    def __init__(self, num_relations: int, initial: float = 0.5, days: float = 30.0) -> None:
+        super().__init__()
+        self.lasting = nn.Parameter(torch.full((num_relations,), initial))
+        self.fading = nn.Parameter(torch.full((num_relations,), initial))
+        self.horizon = nn.Parameter(torch.full((num_relations,), days).log1p())
+
+    def forward(self, seconds: Tensor) -> Tensor:
+        return self.lasting + self.fading * torch.sigmoid(self.horizon - log_days(seconds)[:, None])

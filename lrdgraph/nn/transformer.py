@@ -1,0 +1,64 @@
+"""A causal transformer over padded histories."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class CausalTransformer(nn.Module):
+    """Pre-norm self-attention in which an event sees itself and what came before it.
+
+    Source: Kang and McAuley, *Self-Attentive Sequential Recommendation* (arXiv 1808.09781), with layer norm first
+    (Xiong et al., arXiv 2002.04745).
+
+    Shapes:
+        - input: ``(B, L, D)`` vectors and ``(B, L)`` bool, true where an event is real (padding stands on the left)
+        - output: ``(B, L, D)``; what stands at padding is meaningless
+
+    Args:
+        hidden_channels: ``D``.
+        num_layers: attention blocks.
+        num_heads: heads; must divide ``D``.
+        dropout: on attention weights and on both residual branches.
+    """
+
+    def __init__(self, hidden_channels: int, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.5) -> None:
+        super().__init__()
+        if hidden_channels % num_heads:
+            raise ValueError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}")
+        self.blocks = nn.ModuleList(_Block(hidden_channels, num_heads, dropout) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(hidden_channels)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        length = x.size(1)
+        causal = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        # a padded query may see itself, or its softmax would run over nothing and give NaN
+        itself = torch.eye(length, dtype=torch.bool, device=x.device)
+        mask = ((real[:, None, :] & causal) | itself)[:, None]  # (B, 1, L, L)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.norm(x)
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.norm_attention = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.norm_feed = nn.LayerNorm(channels)
+        self.up = nn.Linear(channels, 2 * channels)
+        self.down = nn.Linear(2 * channels, channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        b, n, d = x.shape
+        qkv = self.qkv(self.norm_attention(x)).view(b, n, 3, self.num_heads, d // self.num_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 × (B, heads, L, D / heads)
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        x = x + F.dropout(self.out(mixed.transpose(1, 2).reshape(b, n, d)), self.dropout, self.training)
+        return x + F.dropout(self.down(F.gelu(self.up(self.norm_feed(x)))), self.dropout, self.training)
