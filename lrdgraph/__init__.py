@@ -1,0 +1,62 @@
+"""lrdgraph: latent relations between items, discovered with a language model, for sequential recommendation.
+
+``import lrdgraph`` loads nothing heavy; each name below is imported from its module when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data_loaders import load as load
+    from lrdgraph.corpus import Corpus as Corpus
+    from lrdgraph.discovery.dvae import RelationDVAE as RelationDVAE
+    from lrdgraph.evaluation import evaluate as evaluate
+    from lrdgraph.graph.build import build_graph as build_graph
+    from lrdgraph.graph.item_graph import ItemGraph as ItemGraph
+    from lrdgraph.language import TextSettings as TextSettings
+    from lrdgraph.language import encode_items as encode_items
+    from lrdgraph.splits import split as split
+
+    __version__: str
+
+_MODULES = {
+    "Corpus": "lrdgraph.corpus",
+    "ItemGraph": "lrdgraph.graph.item_graph",
+    "RelationDVAE": "lrdgraph.discovery.dvae",
+    "TextSettings": "lrdgraph.language",
+    "build_graph": "lrdgraph.graph.build",
+    "encode_items": "lrdgraph.language",
+    "evaluate": "lrdgraph.evaluation",
+    "load": "data_loaders",
+    "split": "lrdgraph.splits",
+}
+
+__all__ = ["__version__", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _MODULES:
+        import importlib
+
+        value = getattr(importlib.import_module(_MODULES[name]), name)
+    else:
+        raise AttributeError(f"module 'lrdgraph' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("lrdgraph")
+    except PackageNotFoundError:
+        return "0+not-installed"
