@@ -160,7 +160,8 @@ class Corpus:
         settle_folder(folder)
         about = read_json(folder / "corpus.json")
         if about.get("format") != FORMAT:
-            raise DataError(f"{folder} holds corpus format {about.get('format')}, expected {FORMAT}; prepare it again.")
+            held = about.get("format")
+            raise DataError(f"{folder} holds corpus format {held}, expected {FORMAT}; prepare it again.")
         users, items, attributes = (_parquet(folder / f"{k}.parquet") for k in ("users", "items", "attributes"))
         rows = _parquet(folder / "interactions.parquet")
         triples = _parquet(folder / "triples.parquet")
@@ -175,11 +176,15 @@ class Corpus:
             time=rows["time"].to_numpy(),
             split=rows["split"].to_numpy().copy() if "split" in rows.columns else None,
             triples=Triples(
-                *(triples[k].to_numpy() for k in ("head", "relation", "tail")),
+                head=triples["head"].to_numpy(),
+                relation=triples["relation"].to_numpy(),
+                tail=triples["tail"].to_numpy(),
                 names=tuple(about["relations"]),
                 weight=triples["weight"].to_numpy() if "weight" in triples.columns else None,
             ),
-            candidates={r: _parquet(folder / f"candidates-{r}.parquet")["items"].to_numpy() for r in about["candidates"]},
+            candidates={
+                r: _parquet(folder / f"candidates-{r}.parquet")["items"].to_numpy() for r in about["candidates"]
+            },
             dropped=about["dropped"],
         )
         if corpus.fingerprint != about["fingerprint"]:
@@ -211,7 +216,9 @@ def _check(corpus: Corpus) -> None:
         if length != size:
             raise DataError(f"Column '{name}' has {length} rows and 'user' has {size}; they must be equal.")
     if corpus.fields.height != len(corpus.items) and corpus.fields.width:
-        raise DataError(f"There are {corpus.fields.height} rows of fields for {len(corpus.items)} items; give one each.")
+        raise DataError(
+            f"There are {corpus.fields.height} rows of fields for {len(corpus.items)} items; give one each."
+        )
     nodes = len(corpus.items) + len(corpus.attributes)
     bounds = [("user", corpus.user, len(corpus.users)), ("item", corpus.item, len(corpus.items))]
     bounds += [("head", corpus.triples.head, nodes), ("tail", corpus.triples.tail, nodes)]

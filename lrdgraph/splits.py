@@ -123,7 +123,8 @@ def split(corpus: Corpus, how: str = "auto", *, fractions: tuple[float, float] =
         corpus: the corpus.
         how: ``"given"`` uses the corpus's own split; ``"leave-one-out"`` tests on each user's last event and validates
             on the one before (users with fewer than three events only train); ``"temporal"`` cuts all users at two
-            moments, the quantiles ``fractions`` of all times; ``"auto"`` is given where there is one, else leave-one-out.
+            moments, the quantiles ``fractions`` of all times; ``"auto"`` is given where there is one, else
+            leave-one-out.
         fractions: share of interactions before validation and before test, for ``"temporal"``.
 
     Raises:
@@ -159,7 +160,9 @@ def _leave_one_out(corpus: Corpus) -> np.ndarray:
     from_end = np.cumsum(counts)[user] - 1 - np.arange(len(user))
     long_enough = counts[user] >= 3
     role = np.full(len(user), TRAIN, dtype=np.int8)
-    role[order] = np.where(long_enough & (from_end == 0), TEST, np.where(long_enough & (from_end == 1), VALIDATION, TRAIN))
+    role[order] = np.where(
+        long_enough & (from_end == 0), TEST, np.where(long_enough & (from_end == 1), VALIDATION, TRAIN)
+    )
     return role
 
 
