@@ -134,7 +134,7 @@ def evaluate(
         settings: protocols, cut-offs, ties and sizes; the defaults if None.
         max_length: ``L``, the most recent events of a history that ``score`` is shown.
         num_items: ``N``.
-        degree: ``(N + 1,)`` training interactions of each item, for the buckets by degree.
+        degree: ``(N + 1,)`` training interactions of each item, for the buckets by degree; none if None.
         device: where batches and candidates are sent, and ranks counted.
         progress: called as ``progress(done, total)`` in targets after each batch.
 
@@ -209,20 +209,25 @@ class _Asked:
         return counter.ranks(self.settings.ties)
 
     def candidates(self, listed: Tensor, *, reuse: bool) -> np.ndarray:
-        aside = listed == 0
         if self.fits and reuse:
             counter = RankCounter(self.everything[self.row, self.target])
-            counter.add(self.everything.gather(1, listed), aside.nonzero(as_tuple=True))
+            counter.add(self.everything.gather(1, listed), (listed == 0).nonzero(as_tuple=True))
             return counter.ranks(self.settings.ties)
-        counter = RankCounter(self._target_scores())
-        step = self.settings.item_chunk
-        for low in range(0, listed.shape[1], step):
-            part = slice(low, low + step)
-            counter.add(self(listed[:, part]), aside[:, part].nonzero(as_tuple=True))
+        # the target stands in front of its list, so that both scores come from the same kernel and can tie
+        step = self.settings.item_chunk - 1
+        parts = [listed[:, low : low + step] for low in range(0, listed.shape[1], step)]
+        scores = self(torch.cat([self.target[:, None], parts[0]], 1))
+        counter = RankCounter(scores[:, 0])
+        counter.add(scores[:, 1:], (parts[0] == 0).nonzero(as_tuple=True))
+        for part in parts[1:]:
+            counter.add(self(part), (part == 0).nonzero(as_tuple=True))
         return counter.ranks(self.settings.ties)
 
     def _target_scores(self) -> Tensor:
-        return self(self.target[:, None])[:, 0]
+        # asked for as a shared list, the way of the chunks they are compared with
+        distinct, column = self.target.unique(return_inverse=True)
+        scores = torch.cat([self(part) for part in distinct.split(self.settings.item_chunk)], 1)
+        return scores[self.row, column]
 
 
 def _bucket(rank: np.ndarray, ks: tuple[int, ...]) -> dict[str, float]:
@@ -246,8 +251,11 @@ def _check(
         raise ConfigError("The corpus publishes no candidate lists for this split; evaluate with protocols='full'.")
     bounds = [("target", targets.item, 1)] + ([] if lists is None else [("candidate", lists, 0)])
     for name, items, least in bounds:
-        if items.size and (items.min() < least or items.max() > num_items):
-            raise DataError(f"A {name} is item {int(items.max())} of {num_items}; evaluate the corpus the model knows.")
+        outside = items[(items < least) | (items > num_items)]
+        if outside.size:
+            raise DataError(
+                f"A {name} is item {int(outside[0])}, outside {least}…{num_items}; evaluate the corpus the model knows."
+            )
     if degree is not None and len(degree) != num_items + 1:
         raise DataError(
             f"There are {len(degree)} degrees for {num_items} items; give {num_items + 1}, row 0 for padding."

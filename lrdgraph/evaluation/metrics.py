@@ -1,7 +1,8 @@
 """Metrics of one relevant item per target, from its rank.
 
 A rank may end in ½ where scores tie; every metric reads the rank as it is. A tie that straddles the cut-off is thus a
-hit if the mean place of the tied items is within it.
+hit if the mean place of the tied items is within it. That is the metric of the mean rank, not the mean of the metric
+over all orders of the tied items: a scorer that gives most items the same score gains nothing by chance.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class RankCounter:
         self.greater = torch.zeros(len(target_score), dtype=torch.int64, device=target_score.device)
         self.ties = torch.zeros_like(self.greater)
 
-    def add(self, scores: Tensor, aside: tuple[Tensor, Tensor] | None = None) -> None:
+    def add(self, scores: Tensor, aside: tuple[Tensor, ...] | None = None) -> None:
         """Count one chunk of competitors.
 
         Args:
