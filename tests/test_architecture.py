@@ -67,9 +67,8 @@ def imports(node: ast.AST) -> Iterator[tuple[int, str]]:
         elif isinstance(found, ast.ImportFrom):
             prefix = "." * found.level + (found.module or "")
             yield from ((found.lineno, f"{prefix}.{alias.name}") for alias in found.names)
-        elif isinstance(found, ast.Call) and found.args and isinstance(found.args[0], ast.Constant):
-            if ast.unparse(found.func).endswith(("import_module", "__import__")):
-                yield found.lineno, str(found.args[0].value)
+        elif isinstance(found, ast.Call) and ast.unparse(found.func).endswith(("import_module", "__import__")):
+            yield from ((found.lineno, str(given.value)) for given in found.args[:1] if isinstance(given, ast.Constant))
 
 
 def upward_imports(module: str, code: ast.AST) -> list[str]:
