@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -116,7 +117,7 @@ class Corpus:
         for name in sorted(self.fields.columns):
             digest.update(name.encode())
             _digest_strings(digest, self.fields[name])
-        digest.update("\x1f".join(self.triples.names).encode())
+        digest.update("\x1f".join((*self.triples.names, "", *sorted(self.candidates))).encode())
         weight = self.triples.weight if self.triples.weight is not None else np.zeros(0, np.float32)
         arrays = [self.user, self.item, self.time, self.triples.head, self.triples.relation, self.triples.tail, weight]
         arrays += [self.split if self.split is not None else np.zeros(0, np.int8)]
@@ -159,13 +160,24 @@ class Corpus:
         folder = Path(folder)
         settle_folder(folder)
         about = read_json(folder / "corpus.json")
-        if about.get("format") != FORMAT:
-            held = about.get("format")
+        held = about.get("format") if isinstance(about, dict) else None
+        if held != FORMAT:
             raise DataError(f"{folder} holds corpus format {held}, expected {FORMAT}; prepare it again.")
+        try:
+            corpus = cls._read(folder, about)
+        except (KeyError, pl.exceptions.ColumnNotFoundError) as error:
+            missing = str(error).splitlines()[0]
+            raise DataError(f"{folder} is incomplete ({missing} is missing); prepare the corpus again.") from None
+        if corpus.fingerprint != about.get("fingerprint"):
+            raise DataError(f"{folder} does not match its recorded fingerprint; it was changed: prepare it again.")
+        return corpus
+
+    @classmethod
+    def _read(cls, folder: Path, about: dict[str, Any]) -> Corpus:
         users, items, attributes = (_parquet(folder / f"{k}.parquet") for k in ("users", "items", "attributes"))
         rows = _parquet(folder / "interactions.parquet")
         triples = _parquet(folder / "triples.parquet")
-        corpus = cls(
+        return cls(
             name=about["name"],
             users=Vocabulary(users["id"], "user"),
             items=Vocabulary(items["id"], "item"),
@@ -187,9 +199,6 @@ class Corpus:
             },
             dropped=about["dropped"],
         )
-        if corpus.fingerprint != about["fingerprint"]:
-            raise DataError(f"{folder} does not match its recorded fingerprint; it was changed: prepare it again.")
-        return corpus
 
 
 def _parquet(path: Path) -> pl.DataFrame:
@@ -215,19 +224,30 @@ def _check(corpus: Corpus) -> None:
     for name, length in lengths.items():
         if length != size:
             raise DataError(f"Column '{name}' has {length} rows and 'user' has {size}; they must be equal.")
+    if "id" in corpus.fields.columns:
+        raise DataError("A field is called 'id', which is kept for the items' own ids; rename it.")
     if corpus.fields.height != len(corpus.items) and corpus.fields.width:
         raise DataError(
             f"There are {corpus.fields.height} rows of fields for {len(corpus.items)} items; give one each."
         )
+    triples = corpus.triples
+    parts = [triples.relation, triples.tail] + ([] if triples.weight is None else [triples.weight])
+    if any(len(part) != len(triples) for part in parts):
+        raise DataError("Head, relation, tail and weight of triples differ in length; give each triple all of them.")
     nodes = len(corpus.items) + len(corpus.attributes)
     bounds = [("user", corpus.user, len(corpus.users)), ("item", corpus.item, len(corpus.items))]
-    bounds += [("head", corpus.triples.head, nodes), ("tail", corpus.triples.tail, nodes)]
+    bounds += [("head", triples.head, nodes), ("tail", triples.tail, nodes)]
+    bounds += [(f"{role} candidates", rows, len(corpus.items)) for role, rows in corpus.candidates.items()]
     for name, array, top in bounds:
-        if len(array) and (array.min() < 1 or array.max() > top):
+        if array.size and (array.min() < 1 or array.max() > top):
             raise DataError(f"Column '{name}' holds an index outside 1…{top}; map ids through the vocabulary.")
-    if len(corpus.triples) and int(corpus.triples.relation.max()) >= len(corpus.triples.names):
+    if len(triples) and not 0 <= triples.relation.min() <= triples.relation.max() < len(triples.names):
         raise DataError("A triple names a relation that has no name; list every relation in Triples.names.")
+    if corpus.split is not None and not np.isin(corpus.split, list(ROLES.values())).all():
+        raise DataError(f"Column 'split' holds a value that is no role; the roles are {ROLES}.")
     for role, rows in corpus.candidates.items():
+        if role not in ("validation", "test"):
+            raise DataError(f"There are candidate lists for '{role}'; give them for 'validation' or 'test'.")
         held = 0 if corpus.split is None else int((corpus.split == ROLES[role]).sum())
         if len(rows) != held:
             raise DataError(f"There are {len(rows)} candidate lists for {held} {role} interactions; give one for each.")

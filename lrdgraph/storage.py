@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -42,7 +43,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     A kill between the two renames leaves the old folder as ``.NAME.old``; :func:`settle_folder` puts it back.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))  # "." has no name to put beside it
     settle_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -63,14 +64,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def settle_folder(path: Path) -> None:
     """Undo a swap that was killed between its two renames, and remove what killed writers left behind."""
-    path = Path(path)
+    path = Path(os.path.abspath(path))
     old = path.with_name(f".{path.name}.old")
     if old.exists():
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(old, path)
-    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink(missing_ok=True)
 
 

@@ -1,0 +1,220 @@
+"""Tables from disk as they stand; every complaint names the file and the line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from lrdgraph.errors import DataError, nearest
+
+SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One file's rows.
+
+    Attributes:
+        path: the file.
+        rows: its columns; all strings for a text table, typed for Parquet and JSON Lines.
+        first_line: line of row 0 in a text file that holds one row a line, None elsewhere.
+    """
+
+    path: Path
+    rows: pl.DataFrame
+    first_line: int | None = None
+
+    def place(self, row: int) -> str:
+        """``FILE, line n`` of a row, or ``FILE, row n`` where lines and rows do not correspond."""
+        if self.first_line is not None:
+            lines = self.path.read_bytes().rstrip().count(b"\n") + 1
+            if lines == self.first_line - 1 + self.rows.height:
+                return f"{self.path}, line {row + self.first_line}"
+        return f"{self.path}, row {row + 1}"
+
+    def refuse(self, wrong: pl.Series, column: str, expected: str) -> None:
+        """Raise for the first row that is ``wrong``, quoting its cell; do nothing where none is.
+
+        Raises:
+            DataError: a row is wrong.
+        """
+        if wrong.any():
+            row = int(wrong.arg_max() or 0)
+            cell = self.rows[column][row]
+            shown = "nothing" if cell is None or cell == "" else f"'{str(cell)[:60]}'"
+            shown = shown.replace("\n", " ")
+            raise DataError(
+                f"{self.place(row)}: column '{column}' holds {shown}, expected {expected}; correct the row."
+            )
+
+    def find(self, known: Sequence[str], asked: str | None = None) -> str | None:
+        """The column called ``asked``, or the one whose name is a spelling of one of ``known``; None where none is.
+
+        Spellings differ in case and in ``_``: ``userId`` is ``user_id``.
+
+        Raises:
+            DataError: ``asked`` is not there, or several columns fit ``known``.
+        """
+        columns = self.rows.columns
+        if asked is not None:
+            if asked not in columns:
+                raise DataError(f"{self.path} has no column '{asked}'{nearest(asked, columns)}; {self._columns()}.")
+            return asked
+        fits = [c for c in columns if c.lower().replace("_", "") in known]
+        if len(fits) > 1:
+            raise DataError(
+                f"{self.path} has several columns for {known[0]} ({', '.join(fits)}); name one as an option."
+            )
+        return fits[0] if fits else None
+
+    def need(self, known: Sequence[str], asked: str | None = None) -> str:
+        """Like :meth:`find`, where absence is an error.
+
+        Raises:
+            DataError: no column fits, or several do.
+        """
+        found = self.find(known, asked)
+        if found is None:
+            hint = nearest(known[0], self.rows.columns)
+            raise DataError(f"{self.path} has no column '{known[0]}'{hint}; {self._columns()}: rename one.")
+        return found
+
+    def _columns(self) -> str:
+        names = [repr(c) for c in self.rows.columns]
+        return f"its columns are {', '.join(names[:8])}{' …' if len(names) > 8 else ''}"
+
+
+def read_table(
+    path: Path,
+    *,
+    separator: str | None = None,
+    header: Sequence[str] | None = None,
+    encoding: str = "utf8",
+    comments: bool = False,
+    may_be_empty: bool = False,
+) -> Table:
+    """Read one table; text cells stay strings, empty ones are null.
+
+    Commas may stand inside double quotes; in files separated otherwise a quote is a character like any other.
+
+    Args:
+        path: a ``.parquet`` or ``.jsonl`` file, or a text table under any other name.
+        separator: of a text table; by default a comma for ``.csv`` and a tab otherwise.
+        header: column names of a text file that has no header line.
+        encoding: of a text table.
+        comments: skip leading lines that start with ``#``.
+        may_be_empty: a header without rows is allowed.
+
+    Raises:
+        DataError: the file is missing, empty, truncated, not text, or has a line with too many cells.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path} does not exist or is not a file; check the path.")
+    if not path.stat().st_size:
+        raise DataError(f"{path} is empty, expected a header and rows; write it anew.")
+    if path.suffix == ".parquet":
+        table = _parquet(path)
+    elif path.suffix == ".jsonl":
+        table = _json_lines(path)
+    else:
+        separator = separator or ("," if path.suffix == ".csv" else "\t")
+        table = _text(path, separator, header, encoding, _comment_lines(path) if comments else 0)
+    if not table.rows.height and not may_be_empty:
+        raise DataError(f"{path} has a header and no rows; add rows or remove the file.")
+    return table
+
+
+def _parquet(path: Path) -> Table:
+    try:
+        return Table(path, pl.read_parquet(path))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path} is not a whole Parquet file ({_first(error)}); write it anew.") from None
+
+
+def _json_lines(path: Path) -> Table:
+    try:
+        return Table(path, pl.read_ndjson(path, infer_schema_length=None), first_line=1)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = _first(error)
+    # only a file that failed is walked line by line
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                whole = isinstance(json.loads(line), dict) if line.strip() else True
+            except ValueError:
+                whole = False
+            if not whole:
+                raise DataError(f"{path}, line {number} is not a JSON object; correct or remove the line.")
+    raise DataError(f"{path} is not JSON Lines of one shape ({reason}); give every column one type.")
+
+
+def _text(path: Path, separator: str, header: Sequence[str] | None, encoding: str, skip: int) -> Table:
+    quote = '"' if separator == "," else None
+    try:
+        rows = pl.read_csv(
+            path,
+            separator=separator,
+            quote_char=quote,
+            has_header=header is None,
+            schema=None if header is None else dict.fromkeys(header, pl.String),
+            infer_schema=False,
+            encoding=encoding,
+            skip_lines=skip,
+        )
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise _bad_text(path, separator, quote, encoding, skip, header, _first(error)) from None
+    if any("\x00" in name for name in rows.columns):
+        raise DataError(f"{path}, line 1 holds zero bytes, expected a text table; check what the file is.")
+    for name in rows.columns:
+        base, twice, _ = name.partition("_duplicated_")
+        if twice and base in rows.columns:
+            raise DataError(f"{path}, line {skip + 1} names column '{base}' twice; rename one.")
+    if rows.width > 1 and rows.height:  # blank lines at the end are no rows
+        filled = rows.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
+        rows = rows.head(rows.height - int(filled.reverse().arg_max() or 0) if filled.any() else 0)
+    return Table(path, rows, first_line=skip + (2 if header is None else 1))
+
+
+def _bad_text(
+    path: Path, separator: str, quote: str | None, encoding: str, skip: int, header: Sequence[str] | None, reason: str
+) -> DataError:
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8" if encoding == "utf8" else encoding)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        return DataError(f"{path}, line {line} is not UTF-8 text; save the file as UTF-8 or check what it is.")
+    cells = csv.reader(
+        text.splitlines(keepends=True)[skip:],
+        delimiter=separator,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+    )
+    width = len(header) if header is not None else None
+    # only a file that failed is walked line by line
+    for row in cells:
+        width = len(row) if width is None else width
+        if len(row) > width:
+            return DataError(
+                f"{path}, line {skip + cells.line_num} has {len(row)} cells, expected {width}; correct it."
+            )
+    return DataError(f"{path} is not a table of text ({reason}); look for a quote that is never closed.")
+
+
+def _comment_lines(path: Path) -> int:
+    count = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.startswith(b"#"):
+                break
+            count += 1
+    return count
+
+
+def _first(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:120].rstrip(" .:;")

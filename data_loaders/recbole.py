@@ -1,0 +1,116 @@
+"""RecBole's atomic files: ``NAME.inter`` and optionally ``NAME.item``, ``NAME.kg`` with ``NAME.link``.
+
+The format: https://recbole.io/docs/user_guide/data/atomic_files.html. Cells are separated by tabs, and a column is
+called ``name:type``, where type is ``token``, ``token_seq``, ``float`` or ``float_seq``. Knowledge-graph files in this
+layout come from KB4Rec (Zhao et al. 2019, https://arxiv.org/abs/1807.11141), which links items to Freebase.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from data_loaders.assemble import assemble, text_columns
+from data_loaders.columns import ids, moments, ratings
+from data_loaders.reading import Table, read_table
+from data_loaders.registry import Loader
+from data_loaders.triples import item_nodes, link
+from lrdgraph.corpus import Corpus
+from lrdgraph.errors import DataError
+
+
+def recognises(path: Path) -> bool:
+    """A folder with a ``.inter`` file."""
+    return path.is_dir() and any(path.glob("*.inter"))
+
+
+def read(path: Path, *, name: str | None = None, min_rating: float | None = None) -> Corpus:
+    """Read a folder of atomic files.
+
+    Every column of ``.item`` but ``float_seq`` ones becomes a text field. An entity that ``.link`` gives to an item is
+    that item, every other one an attribute value; triples that touch no item are left out and counted, and so are
+    rows of ``.inter`` that repeat another in every column.
+
+    Args:
+        path: the folder.
+        name: the corpus's name; by default the prefix of the files.
+        min_rating: interactions rated lower are left out and counted; by default all count.
+
+    Raises:
+        DataError: a file or column is missing, or a cell does not hold what its column demands.
+    """
+    found = sorted(path.glob("*.inter"))
+    if len(found) != 1:
+        raise DataError(f"{path} holds {len(found)} .inter files, expected one; keep one data set in a folder.")
+    stem = found[0].with_suffix("")
+    events, dropped = interactions(_atomic(found[0]), min_rating)
+    described = None
+    if stem.with_suffix(".item").is_file():
+        described, vectors = _items(stem.with_suffix(".item"))
+        dropped |= {"columns of type float_seq": vectors} if vectors else {}
+    corpus = assemble(name or stem.name.lower(), events, described, dropped)
+    graph = (stem.with_suffix(".kg"), stem.with_suffix(".link"))
+    if all(file.is_file() for file in graph):
+        return _linked(corpus, *graph)
+    for file, other in (graph, graph[::-1]):
+        if file.is_file():
+            raise DataError(f"{file} stands without {other.name}; add that file or remove this one.")
+    return corpus
+
+
+def interactions(table: Table, min_rating: float | None) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Columns ``user``, ``item``, ``time`` of a table of ratings, and how many rows were left out.
+
+    Raises:
+        DataError: a column is missing, or a cell does not hold what its column demands.
+    """
+    user, item, time = (table.need(known) for known in (("userid", "user"), ("itemid", "item"), ("timestamp", "time")))
+    events = pl.DataFrame(
+        {"user": ids(table, user, "user"), "item": ids(table, item, "item"), "time": moments(table, time)}
+    )
+    fresh = table.rows.select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    dropped = {"repeated rows": int((~fresh).sum())}
+    if min_rating is not None:
+        liked = ratings(table, table.need(("rating",))) >= min_rating
+        dropped[f"ratings below {min_rating:g}"] = int((fresh & ~liked).sum())
+        fresh = fresh & liked
+    return events.filter(fresh), {reason: n for reason, n in dropped.items() if n}
+
+
+def _atomic(path: Path) -> Table:
+    table = read_table(path, separator="\t")
+    return replace(table, rows=table.rows.rename(lambda column: column.rsplit(":", 1)[0]))
+
+
+def _items(path: Path) -> tuple[pl.DataFrame, int]:
+    typed = read_table(path, separator="\t").rows.columns
+    vectors = {column.rsplit(":", 1)[0] for column in typed if column.endswith(":float_seq")}
+    table = _atomic(path)
+    column = table.need(("itemid", "item"))
+    texts, _ = text_columns(table, vectors | {column})
+    return pl.DataFrame([ids(table, column, "item", unique=True).alias("id"), *texts]), len(vectors)
+
+
+def _linked(corpus: Corpus, kg: Path, links: Path) -> Corpus:
+    table = _atomic(kg)
+    ends = {"head": ("headid", "head"), "relation": ("relationid", "relation"), "tail": ("tailid", "tail")}
+    rows = pl.DataFrame({end: ids(table, table.need(known), end).alias(end) for end, known in ends.items()})
+    table = _atomic(links)
+    pairs = pl.DataFrame(
+        {
+            "item": ids(table, table.need(("itemid", "item")), "item", unique=True),
+            "entity": ids(table, table.need(("entityid", "entity")), "entity", unique=True),
+        }
+    )
+    nodes = item_nodes(corpus.items).rename({"id": "item"})
+    known = pairs.join(nodes, on="item", maintain_order="left").select(id="entity", node="node")
+    linked = link(rows, known, corpus.num_items)
+    counts = Counter(linked.dropped) + Counter({"links to unknown items": pairs.height - known.height})
+    dropped = dict(Counter(corpus.dropped) + counts)
+    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
+
+
+LOADER = Loader("recbole", "a folder with NAME.inter", recognises, read)
