@@ -91,26 +91,40 @@ def training_windows(sequences: Sequences, length: int) -> tuple[np.ndarray, np.
     return np.maximum(end - length, sequences.offsets[user]), end
 
 
-def training_batch(
-    sequences: Sequences, start: np.ndarray, end: np.ndarray, length: int, request: RequestTime = "target"
-) -> Batch:
+def epoch_order(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 16) -> list[np.ndarray]:
+    """Rows of each batch of one epoch, in random order, with windows of like length together.
+
+    Rows are shuffled, sorted by length within pools of ``pool`` batches, and the batches shuffled; so little of a
+    batch is padding.
+
+    Args:
+        lengths: ``(W,)`` transitions of each window.
+        batch_size: rows per batch; the last may be smaller.
+        rng: the only source of chance.
+        pool: batches that are sorted together.
+    """
+    order = rng.permutation(len(lengths))
+    group = np.arange(len(order)) // (batch_size * pool)
+    order = order[np.lexsort((lengths[order], group))]
+    batches = np.split(order, np.arange(batch_size, len(order), batch_size))
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def training_batch(sequences: Sequences, start: np.ndarray, end: np.ndarray, length: int) -> Batch:
     """Histories with the next item of every column, for windows from :func:`training_windows`.
 
     Args:
         sequences: training events.
         start, end: ``(B,)`` windows.
-        length: ``L``.
-        request: as in :func:`target_batch`.
+        length: ``L`` at most; columns that would be padding in every row are left out.
     """
-    at, real = windows(start, end, length)
+    at, real = windows(start, end, min(length, int((end - start).max())))
     following = np.where(real, at + 1, 0)
     user = np.searchsorted(sequences.offsets, start, side="right") - 1
-    history_time = np.where(real, sequences.time[at], 0)
-    moment = np.where(real, sequences.time[following], 0) if request == "target" else history_time
     return Batch(
         user=torch.from_numpy(user),
         history=torch.from_numpy(np.where(real, sequences.item[at], 0)),
-        history_time=torch.from_numpy(history_time),
-        moment=torch.from_numpy(moment),
+        history_time=torch.from_numpy(np.where(real, sequences.time[at], 0)),
+        moment=torch.from_numpy(np.where(real, sequences.time[following], 0)),
         target=torch.from_numpy(np.where(real, sequences.item[following], 0)),
     )

@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def full_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+def full_cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean cross-entropy of ``(P, N + 1)`` logits against ``(P,)`` items; column 0 is padding and never counts."""
-    masked = logits.clone()
-    masked[:, 0] = -torch.inf
-    return F.cross_entropy(masked, target)
+    return F.cross_entropy(logits[:, 1:], target - 1, label_smoothing=label_smoothing)
 
 
 def sampled_cross_entropy(positive: Tensor, negatives: Tensor, log_q_positive: Tensor, log_q: Tensor) -> Tensor:

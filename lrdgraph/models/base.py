@@ -1,0 +1,85 @@
+"""The contract of a recommender, and what all of them share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from lrdgraph.batch import Batch
+from lrdgraph.models.inputs import ModelInputs
+
+
+class Recommender(nn.Module, ABC):
+    """Scores items as the next event of a history.
+
+    A model is built as ``Model(inputs, settings)``, where ``Settings`` is a frozen dataclass of its own. One contract
+    test runs over every registered model.
+
+    Attributes:
+        Settings: the dataclass of its settings; every field has a default.
+        max_length: ``L``, how many recent events it reads.
+        trainable: False for statistics that need no training.
+    """
+
+    Settings: ClassVar[type]
+    max_length: int = 20
+    trainable: bool = True
+
+    def __init__(self, inputs: ModelInputs, settings: Any) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.settings = settings
+        self._cache: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
+        """Scores of the event after the last column.
+
+        Args:
+            batch: ``B`` histories.
+            candidates: None for all items, ``(C,)`` items shared by all rows, or ``(B, C)`` items.
+
+        Returns:
+            ``(B, N + 1)`` (column 0 is padding and meaningless) or ``(B, C)``.
+        """
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Named scalar terms of one training batch; ``"total"`` is what is minimised."""
+        raise TypeError(f"{type(self).__name__} has nothing to train; its score is a statistic.")
+
+    def start_epoch(self, epoch: int) -> None:
+        """Called before every training epoch, from 0; a model with a schedule overrides it."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """Figures worth logging once per epoch, besides the loss."""
+        return {}
+
+    def train(self, mode: bool = True) -> Recommender:
+        """Switch mode as torch does, and forget vectors that were kept for scoring."""
+        self._cache.clear()
+        return super().train(mode)
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.inputs.num_items:,} items, {self.num_parameters:,} parameters, {self.settings})"
+
+
+def pick(scores: Tensor, candidates: Tensor | None) -> Tensor:
+    """Columns of ``(B, N + 1)`` scores for candidates in any of the three forms of :meth:`Recommender.score`."""
+    if candidates is None:
+        return scores
+    return scores[:, candidates] if candidates.dim() == 1 else scores.gather(1, candidates)
+
+
+def dot(query: Tensor, items: Tensor, bias: Tensor, candidates: Tensor | None) -> Tensor:
+    """``q · x_c + b_c`` of ``(B, D)`` queries against an ``(N + 1, D)`` table, for candidates in any of the forms."""
+    if candidates is None:
+        return query @ items.T + bias
+    if candidates.dim() == 1:
+        return query @ items[candidates].T + bias[candidates]
+    return (items[candidates] @ query[:, :, None]).squeeze(2) + bias[candidates]

@@ -1,0 +1,123 @@
+"""Relation evidence: what the edges between a history and a candidate say for the candidate.
+
+``Σ_h Σ_r κ_r(Δt_h) · A_r[h, c]`` for query positions ``p`` and all items ``c``. Every pair of a query position and an
+event ``h`` before it is expanded into the edges that leave ``h``, so that time and memory follow the edges that count
+and never positions × history × items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Query positions joined to the history events they may see; ``Q`` pairs.
+
+    Attributes:
+        position: ``(Q,)`` int64, which of the ``P`` query positions.
+        item: ``(Q,)`` int64, the history item.
+        gap: ``(Q,)`` int64 seconds from the event to the request.
+    """
+
+    position: Tensor
+    item: Tensor
+    gap: Tensor
+
+
+def history_pairs(history: Tensor, time: Tensor, moment: Tensor, columns: Tensor) -> Pairs:
+    """Join each query position to the events up to its column.
+
+    Args:
+        history, time, moment: ``(B, L)``.
+        columns: ``(P, 2)`` row and column of each query position.
+    """
+    row, column = columns.T
+    visible = (history[row] > 0) & (torch.arange(history.size(1), device=history.device) <= column[:, None])  # (P, L)
+    position, event = visible.nonzero(as_tuple=True)
+    gap = moment[row, column][position] - time[row[position], event]
+    return Pairs(position, history[row[position], event], gap)
+
+
+class EdgeLists(nn.Module):
+    """Edges by source item, in compressed rows, so that the edges of many items expand at once.
+
+    Args:
+        source, target: ``(E,)`` items.
+        num_items: ``N``.
+    """
+
+    offsets: Tensor
+    target: Tensor
+    order: Tensor
+
+    def __init__(self, source: Tensor, target: Tensor, num_items: int) -> None:
+        super().__init__()
+        order = torch.argsort(source, stable=True)
+        counts = torch.bincount(source, minlength=num_items + 1)
+        self.register_buffer("offsets", torch.cat([counts.new_zeros(1), counts.cumsum(0)]), persistent=False)
+        self.register_buffer("target", target[order], persistent=False)
+        self.register_buffer("order", order, persistent=False)
+
+    def expand(self, item: Tensor) -> tuple[Tensor, Tensor]:
+        """For items ``(Q,)``: the position ``(X,)`` in them and the row ``(X,)`` of every edge that leaves one."""
+        first = self.offsets[item]
+        counts = self.offsets[item + 1] - first
+        owner = torch.repeat_interleave(torch.arange(len(item), device=item.device), counts)
+        shift = first - (counts.cumsum(0) - counts)
+        return owner, torch.arange(len(owner), device=item.device) + shift[owner]
+
+
+class TypedEvidence(nn.Module):
+    """Evidence along edges of one relation each: adds ``κ[q, r_e] · a_e`` to the candidate of every edge ``e``.
+
+    Args:
+        edge_index: ``(2, E)`` from history item to candidate.
+        edge_type: ``(E,)`` columns of ``κ``.
+        edge_weight: ``(E,)``.
+        num_items: ``N``.
+    """
+
+    relation: Tensor
+    weight: Tensor
+
+    def __init__(self, edge_index: Tensor, edge_type: Tensor, edge_weight: Tensor, num_items: int) -> None:
+        super().__init__()
+        self.edges = EdgeLists(edge_index[0], edge_index[1], num_items)
+        self.register_buffer("relation", edge_type[self.edges.order], persistent=False)
+        self.register_buffer("weight", edge_weight[self.edges.order], persistent=False)
+
+    def forward(self, pairs: Pairs, kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query position, candidate and value ``(X,)`` of every edge, from ``κ (Q, R)``."""
+        owner, edge = self.edges.expand(pairs.item)
+        value = kernel.flatten()[owner * kernel.size(1) + self.relation[edge]] * self.weight[edge]
+        return pairs.position[owner], self.edges.target[edge], value
+
+
+class MixtureEvidence(nn.Module):
+    """Evidence along edges that carry a mixture of relations: adds ``κ[q] · w_e`` for every edge ``e``.
+
+    Args:
+        edge_index: ``(2, E)`` from history item to candidate.
+        num_items: ``N``.
+    """
+
+    def __init__(self, edge_index: Tensor, num_items: int) -> None:
+        super().__init__()
+        self.edges = EdgeLists(edge_index[0], edge_index[1], num_items)
+
+    def forward(self, pairs: Pairs, kernel: Tensor, mixture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`TypedEvidence.forward`, from ``κ (Q, K)`` and ``w (E, K)`` in the order the edges were given."""
+        owner, edge = self.edges.expand(pairs.item)
+        value = (kernel[owner] * mixture[self.edges.order[edge]]).sum(1)
+        return pairs.position[owner], self.edges.target[edge], value
+
+
+def add_evidence(logits: Tensor, parts: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    """``(P, N + 1)`` logits plus the values at their positions and candidates."""
+    index = torch.cat([position * logits.size(1) + candidate for position, candidate, _ in parts])
+    value = torch.cat([value for _, _, value in parts])
+    return logits.flatten().index_add(0, index, value.to(logits.dtype)).view_as(logits)

@@ -1,0 +1,215 @@
+"""The flagship: discovered relations beside predefined ones, one graph, one sequential recommender, trained jointly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lrdgraph.batch import Batch
+from lrdgraph.discovery.diagnostics import usage
+from lrdgraph.discovery.dvae import RelationDVAE
+from lrdgraph.discovery.pairs import batch_pairs
+from lrdgraph.graph.candidates import nearest_text_pairs, two_hop_pairs, union
+from lrdgraph.graph.enrichment import EnrichedGraph, enrich
+from lrdgraph.models.base import dot, pick
+from lrdgraph.models.evidence import MixtureEvidence, TypedEvidence, add_evidence, history_pairs
+from lrdgraph.models.inputs import ModelInputs
+from lrdgraph.models.registry import register
+from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
+from lrdgraph.nn.losses import sampled_cross_entropy
+from lrdgraph.nn.relational_conv import RelationalAdjacency, RelationalConv
+from lrdgraph.nn.time import DecayKernel
+
+
+@dataclass(frozen=True)
+class FlagshipSettings(SequentialSettings):
+    """Settings of the flagship; see :class:`SequentialSettings` for the rest.
+
+    Attributes:
+        graph_layers: relational convolutions; 0 for none.
+        evidence: whether scores read the edges from history to candidate.
+        num_latent: ``K``; 0 for no latent relations.
+        latent: ``"discovered"`` edges carry the DVAE's posterior, ``"fixed"`` edges all weigh the same (a control).
+        text_neighbours, two_hop_neighbours: candidate pairs per item from nearest texts and from the predefined graph.
+        encoder, decoder, discovery_channels, none_state, beta: of the DVAE.
+        discovery_weight: λ of the joint loss.
+        discovery_pairs: history pairs that the discovery loss sees in a step.
+        knowledge_weight: γ of the joint loss.
+        knowledge_edges: predefined edges that the knowledge loss sees in a step.
+    """
+
+    graph_layers: int = 1
+    evidence: bool = True
+    num_latent: int = 5
+    latent: Literal["discovered", "fixed"] = "discovered"
+    text_neighbours: int = 30
+    two_hop_neighbours: int = 0
+    encoder: str = "interaction"
+    decoder: str = "distmult"
+    discovery_channels: int = 32
+    none_state: bool = True
+    beta: float = 1.0
+    discovery_weight: float = 0.1
+    discovery_pairs: int = 512
+    knowledge_weight: float = 0.0
+    knowledge_edges: int = 512
+
+
+@register("lrdgraph")
+class Flagship(SequentialRecommender):
+    """``s(u, c) = u · x̃_c + b_c + Σ_h Σ_r κ_r(Δt_h) · A_r[h, c]``, with latent relations among the ``r``.
+
+    ``x̃`` comes out of relational convolutions over the enriched graph, ``u`` out of a causal transformer over the
+    history's ``x̃``, and ``A`` holds the same edges, predefined and latent. The posterior that weighs latent edges stays
+    on the tape, so the recommender's loss teaches the discovery encoder, also with ``discovery_weight = 0``.
+    """
+
+    Settings = FlagshipSettings
+    name = "lrdgraph"
+    pairs: Tensor
+
+    def __init__(self, inputs: ModelInputs, settings: FlagshipSettings) -> None:
+        super().__init__(inputs, settings)
+        graph = inputs.need_graph(self.name)
+        d, n, k = settings.hidden_channels, inputs.num_items, settings.num_latent
+        self.graph = graph
+        self.num_predefined = len(graph.relations)
+        self.discovery = None
+        pairs = torch.empty(2, 0, dtype=torch.int64)
+        if k:
+            text = inputs.need_text(self.name)
+            sets = [nearest_text_pairs(text, settings.text_neighbours)] if settings.text_neighbours else []
+            if settings.two_hop_neighbours:
+                sets.append(two_hop_pairs(graph, settings.two_hop_neighbours))
+            pairs = union(*sets)
+            if settings.latent == "discovered":
+                self.discovery = RelationDVAE(
+                    text,
+                    k,
+                    settings.discovery_channels,
+                    encoder=settings.encoder,
+                    decoder=settings.decoder,
+                    none_state=settings.none_state,
+                    beta=settings.beta,
+                    popularity=inputs.popularity,
+                    num_negatives=512,
+                    own_tables=False,
+                )
+        self.register_buffer("pairs", pairs, persistent=False)
+        self.relations = nn.Parameter(1 + torch.randn(self.num_predefined + k, d) * d**-0.5)
+        self.attribute_vectors = nn.Parameter(torch.randn(len(graph.attributes), d) * d**-0.5 / 4)
+        self.convolutions = nn.ModuleList(
+            RelationalConv(d, d, self.num_predefined, k, own_relations=False) for _ in range(settings.graph_layers)
+        )
+        if settings.graph_layers:
+            self.adjacency = RelationalAdjacency.from_edges(
+                graph.edge_index, graph.edge_type, graph.edge_weight, num_nodes=graph.num_rows, latent_index=pairs
+            )
+        if settings.evidence:
+            between = (graph.edge_index <= n).all(0)
+            source, target = graph.edge_index[:, between]
+            self.kernel = DecayKernel(self.num_predefined + k)
+            self.typed_evidence = TypedEvidence(
+                torch.stack([source, target]), graph.edge_type[between], graph.edge_weight[between], n
+            )
+            self.latent_evidence = MixtureEvidence(pairs, n) if k else None
+
+    def mixture(self) -> Tensor:
+        """``w (P, K)``: the weight of each latent relation on each candidate pair."""
+        if self.discovery is None:
+            share = self.settings.num_latent or 1
+            return torch.full((self.pairs.size(1), self.settings.num_latent), 1.0 / share, device=self.pairs.device)
+        return self.discovery.posterior(self.pairs[0], self.pairs[1])
+
+    def enriched(self) -> EnrichedGraph:
+        """The graph as it stands now, with latent edges weighed by the current posterior."""
+        if self.discovery is None:
+            raise ValueError("this model has no discovered relations; set num_latent above 0 and latent='discovered'")
+        return enrich(self.graph, self.pairs, self.discovery.posterior)
+
+    def item_vectors(self) -> Tensor:
+        return self._vectors(self.mixture())
+
+    def _vectors(self, mixture: Tensor) -> Tensor:
+        x = self.items()
+        if not self.convolutions:
+            return x
+        nodes = torch.cat([x, self.attribute_vectors])
+        adjacency = self._adjacency(x.device)
+        for number, convolution in enumerate(self.convolutions, start=1):
+            out = convolution(nodes, adjacency, mixture=mixture, relations=self.relations)
+            out = F.dropout(out, self.settings.dropout, self.training)
+            nodes = nodes + (out if number == len(self.convolutions) else torch.relu(out))
+        return nodes[: len(x)]
+
+    def _adjacency(self, device: torch.device) -> RelationalAdjacency:
+        if self.adjacency.weight.device != device:
+            self.adjacency = self.adjacency.to(device)
+        return self.adjacency
+
+    def _evidence(self, logits: Tensor, columns: Tensor, batch: Batch, mixture: Tensor) -> Tensor:
+        if not self.settings.evidence:
+            return logits
+        pairs = history_pairs(batch.history, batch.history_time, self.moments(batch), columns)
+        kernel = self.kernel(pairs.gap)
+        parts = [self.typed_evidence(pairs, kernel)]
+        if self.latent_evidence is not None:
+            parts.append(self.latent_evidence(pairs, kernel[:, self.num_predefined :], mixture))
+        return add_evidence(logits, parts)
+
+    def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
+        mixture, vectors = self._kept()
+        query = self.encode(batch, vectors)[:, -1]
+        last = torch.stack([torch.arange(len(batch)), torch.full((len(batch),), batch.history.size(1) - 1)], dim=1)
+        scores = dot(query, vectors, self.bias, None)
+        return pick(self._evidence(scores, last.to(query.device), batch, mixture), candidates)
+
+    def _kept(self) -> tuple[Tensor, Tensor]:
+        if self.training or torch.is_grad_enabled():
+            mixture = self.mixture()
+            return mixture, self._vectors(mixture)
+        if "mixture" not in self._cache:
+            self._cache["mixture"] = self.mixture()
+            self._cache["vectors"] = self._vectors(self._cache["mixture"])
+        return self._cache["mixture"], self._cache["vectors"]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        mixture = self.mixture()
+        vectors = self._vectors(mixture)
+        evidence = partial(self._evidence, batch=batch, mixture=mixture)
+        terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
+        total = terms["recommendation"]
+        raw = self.items.free.weight
+        if self.discovery is not None and self.settings.discovery_weight:
+            i, j = batch_pairs(batch.history, batch.target, self.settings.discovery_pairs)
+            found = self.discovery.loss(i, j, raw, self.relations[self.num_predefined :])
+            total = total + self.settings.discovery_weight * found.total
+            terms |= {f"discovery/{name}": value for name, value in found.terms().items()}
+        if self.settings.knowledge_weight:
+            terms["knowledge"] = self._knowledge(raw)
+            total = total + self.settings.knowledge_weight * terms["knowledge"]
+        return {"total": total} | {name: value.detach() for name, value in terms.items()}
+
+    def _knowledge(self, raw: Tensor) -> Tensor:
+        """``−log p(tail | head, relation)`` of a sample of predefined edges, DistMult on raw vectors, sampled softmax."""
+        nodes = torch.cat([raw, self.attribute_vectors])
+        number = self.settings.knowledge_edges
+        edge = torch.randint(self.graph.num_edges, (number,), device=raw.device)
+        head, tail = self.graph.edge_index.to(raw.device)[:, edge]
+        query = nodes[head] * self.relations[self.graph.edge_type.to(raw.device)[edge]]
+        drawn = torch.randint(1, len(nodes), (number,), device=raw.device)
+        negatives = (query @ nodes[drawn].T).masked_fill(drawn == tail[:, None], -torch.inf)
+        log_q = torch.zeros(number, device=raw.device)
+        return sampled_cross_entropy((query * nodes[tail]).sum(1), negatives, log_q, log_q)
+
+    @torch.no_grad()
+    def diagnostics(self) -> dict[str, float]:
+        if self.discovery is None:
+            return {}
+        found = usage(self.discovery.state_posterior(self.pairs[0], self.pairs[1]))
+        return {f"relations/{name}": float(value) for name, value in found.figures().items()}

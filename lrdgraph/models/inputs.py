@@ -1,0 +1,72 @@
+"""What a recommender is built from: plain data derived from a corpus and its training events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrdgraph.corpus import Corpus
+from lrdgraph.errors import ConfigError
+from lrdgraph.graph.item_graph import ItemGraph
+from lrdgraph.splits import Sequences
+from lrdgraph.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInputs:
+    """Item facts that every model may read; nothing in it comes from validation or test events.
+
+    Attributes:
+        items: the item vocabulary, ``N`` items.
+        popularity: ``(N + 1,)`` float32 training events of each item.
+        text: ``(N + 1, T)`` float32 language vectors, row 0 zero, or None.
+        graph: predefined relations, or None.
+    """
+
+    items: Vocabulary
+    popularity: Tensor
+    text: Tensor | None = None
+    graph: ItemGraph | None = None
+
+    @property
+    def num_items(self) -> int:
+        return len(self.items)
+
+    def need_text(self, model: str) -> Tensor:
+        """The language vectors, or a ConfigError that says which model asked for them."""
+        if self.text is None:
+            raise ConfigError(f"Model '{model}' reads language vectors; add a [text] section or give vectors.")
+        return self.text
+
+    def need_graph(self, model: str) -> ItemGraph:
+        """The item graph, or a ConfigError that says which model asked for it."""
+        if self.graph is None:
+            raise ConfigError(f"Model '{model}' reads an item graph; give one built by build_graph.")
+        return self.graph
+
+
+def model_inputs(
+    corpus: Corpus, training: Sequences, vectors: np.ndarray | None = None, graph: ItemGraph | None = None
+) -> ModelInputs:
+    """Collect a model's inputs.
+
+    Args:
+        corpus: gives the vocabulary.
+        training: training events, for popularity.
+        vectors: ``(N, T)`` language vectors in vocabulary order.
+        graph: predefined relations.
+
+    Raises:
+        ConfigError: ``vectors`` does not have one row for each item.
+    """
+    text = None
+    if vectors is not None:
+        if len(vectors) != corpus.num_items:
+            raise ConfigError(f"There are {len(vectors)} language vectors for {corpus.num_items} items; give one each.")
+        text = torch.zeros(len(vectors) + 1, vectors.shape[1])
+        text[1:] = torch.from_numpy(np.array(vectors, dtype=np.float32))
+    counts = np.bincount(training.item, minlength=corpus.num_items + 1).astype(np.float32)
+    return ModelInputs(corpus.items, torch.from_numpy(counts), text, graph)

@@ -1,0 +1,56 @@
+"""Item vectors from what is learned of an item and what its text says."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def standardised(text: Tensor) -> Tensor:
+    """``(N + 1, T)`` language vectors with mean 0 and variance 1 / T over items in each column; row 0 stays zero."""
+    rows = text[1:].float()
+    scaled = (rows - rows.mean(0)) / rows.std(0).clamp(min=1e-6) / text.size(1) ** 0.5
+    return F.pad(scaled, (0, 0, 1, 0))
+
+
+class ItemEncoder(nn.Module):
+    """``x_i = e_i + W t_i``: a free vector plus a projection of the language vector.
+
+    An item never trained on has ``e_i = 0`` (see ``popularity``), so that its text alone speaks for it.
+
+    Shapes: ``forward() -> (N + 1, D)``, row 0 zero.
+
+    Args:
+        popularity: ``(N + 1,)`` training counts; a free vector exists where the count is above zero.
+        text: ``(N + 1, T)`` or None.
+        hidden_channels: ``D``.
+        dropout: on the language vectors.
+        use_id: whether there are free vectors at all.
+    """
+
+    seen: Tensor
+    text: Tensor | None
+
+    def __init__(
+        self, popularity: Tensor, text: Tensor | None, hidden_channels: int, dropout: float = 0.0, use_id: bool = True
+    ) -> None:
+        super().__init__()
+        self.register_buffer("seen", (popularity > 0).float()[:, None], persistent=False)
+        self.register_buffer("text", None if text is None else standardised(text), persistent=False)
+        self.free = nn.Embedding(len(popularity), hidden_channels) if use_id else None
+        self.project = None if text is None else nn.Linear(text.size(1), hidden_channels, bias=False)
+        self.dropout = dropout
+        if self.free is not None:
+            nn.init.normal_(self.free.weight, std=hidden_channels**-0.5 / 4)
+        if self.project is not None:
+            nn.init.normal_(self.project.weight, std=hidden_channels**-0.5 / 2)
+
+    def forward(self) -> Tensor:
+        parts = []
+        if self.free is not None:
+            parts.append(self.free.weight * self.seen)
+        if self.project is not None and self.text is not None:
+            text = F.dropout(self.text, self.dropout, self.training) if self.dropout else self.text
+            parts.append(self.project(text))
+        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]

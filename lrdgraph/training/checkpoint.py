@@ -1,0 +1,83 @@
+"""Checkpoints: tensors in safetensors, everything else in JSON; loading one runs no code from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lrdgraph.errors import DataError
+from lrdgraph.storage import atomic_folder, read_json, settle_folder, write_json
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write tensors to a safetensors file, each contiguous and on the CPU."""
+    save_file({k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}, path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        DataError: the file is missing or not whole.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; train again or name the folder of a finished run.") from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is not a whole safetensors file ({error}); train again or restore it.") from None
+
+
+def save_checkpoint(folder: Path, weights: dict[str, Tensor], state: dict[str, Any], **more: dict[str, Tensor]) -> None:
+    """Replace ``folder`` by one with ``model.safetensors``, ``state.json`` and a safetensors file for each of ``more``."""
+    with atomic_folder(folder) as out:
+        save_tensors(weights, out / "model.safetensors")
+        for name, tensors in more.items():
+            save_tensors(tensors, out / f"{name}.safetensors")
+        write_json(out / "state.json", state)
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """``state.json`` of a checkpoint, or None where there is no checkpoint."""
+    settle_folder(folder)
+    return read_json(folder / "state.json") if (folder / "state.json").exists() else None
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Load ``model.safetensors`` into a model built from the same settings and inputs.
+
+    Raises:
+        DataError: the file is missing or broken, or names and shapes do not match the model.
+    """
+    settle_folder(folder)
+    path = folder / "model.safetensors"
+    weights, own = load_tensors(path), model.state_dict()
+    for name in sorted(own.keys() ^ weights.keys()):
+        side = "lacks" if name in own else "holds an unknown"
+        raise DataError(f"{path} {side} tensor '{name}'; it belongs to another model or other settings.")
+    for name, tensor in weights.items():
+        if own[name].shape != tensor.shape:
+            found, expected = tuple(tensor.shape), tuple(own[name].shape)
+            raise DataError(f"{path}: '{name}' has shape {found}, the model expects {expected}; match data and settings.")
+    model.load_state_dict(weights)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of an optimizer as named tensors, ``"PARAMETER.KEY"`` with parameters numbered."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{k}": torch.as_tensor(v) for i, entry in state.items() for k, v in entry.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put tensors from :func:`optimizer_tensors` back."""
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})

@@ -1,0 +1,57 @@
+"""Every setting of the training loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lrdgraph.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of :func:`lrdgraph.training.trainer.train`.
+
+    Attributes:
+        epochs: passes over the training windows, at most.
+        batch_size: histories per step.
+        learning_rate: peak of Adam's rate.
+        weight_decay: decoupled, on matrices alone.
+        warmup: share of all steps over which the rate rises from 0.
+        schedule: ``"constant"`` or ``"cosine"`` down to 5 % of the peak, after the warm-up.
+        clip: largest norm of the gradient; 0 for no limit.
+        average: decay of an exponential moving average of the weights, which is what is validated and kept; 0 for none.
+        evaluate_every: epochs between validations.
+        patience: validations without a better one before stopping; 0 never stops early.
+        metric: validation metric to choose by, e.g. ``"full/NDCG@10"``; a missing one is an error.
+        seed: of initial weights, order and sampling.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
+        precision: ``"float32"``, or ``"bfloat16"`` for autocast.
+        compile: run the model through ``torch.compile``.
+    """
+
+    epochs: int = 40
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    warmup: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip: float = 0.0
+    average: float = 0.0
+    evaluate_every: int = 1
+    patience: int = 8
+    metric: str = "full/NDCG@10"
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "batch_size": 1, "evaluate_every": 1, "patience": 0, "clip": 0, "weight_decay": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"[training] {name} is {getattr(self, name)}; it must be at least {bound}.")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"[training] learning_rate is {self.learning_rate}; it must be above 0.")
+        if not (0 <= self.warmup < 1 and 0 <= self.average < 1):
+            raise ConfigError("[training] warmup and average must lie in [0, 1).")

@@ -1,0 +1,274 @@
+"""One training loop for every model; it knows none by name.
+
+All chance of an epoch follows from the seed and the epoch's number, so that a run resumed at an epoch is the run that
+was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrdgraph.batch import epoch_order, training_batch, training_windows
+from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.evaluation.evaluator import Evaluation, evaluate
+from lrdgraph.evaluation.settings import EvaluationSettings
+from lrdgraph.models.base import Recommender
+from lrdgraph.splits import Sequences, Split
+from lrdgraph.training.checkpoint import (
+    load_optimizer,
+    load_state,
+    load_tensors,
+    load_weights,
+    optimizer_tensors,
+    save_checkpoint,
+)
+from lrdgraph.training.settings import TrainingSettings
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands; all of it fits into JSON.
+
+    Attributes:
+        epoch: epochs done.
+        best: best validation metric so far, with ``best_epoch``.
+        waited: validations since the best.
+        log: one entry per epoch: every loss term, validation metrics, diagnostics, seconds.
+    """
+
+    epoch: int = 0
+    best: float = -math.inf
+    best_epoch: int = 0
+    waited: int = 0
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        best = self.best if math.isfinite(self.best) else None
+        return {"epoch": self.epoch, "best": best, "best_epoch": self.best_epoch, "waited": self.waited, "log": self.log}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> TrainingState:
+        best = -math.inf if value["best"] is None else value["best"]
+        return cls(value["epoch"], best, value["best_epoch"], value["waited"], value["log"])
+
+
+def device_of(name: str) -> torch.device:
+    """``"auto"`` is the GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+def validate(model: Recommender, split: Split, role: str, settings: EvaluationSettings) -> Evaluation:
+    """Evaluate a model on the targets of one role, with buckets by training degree."""
+    model.eval()
+    degree = np.bincount(split.training().item, minlength=split.num_items + 1)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    return evaluate(
+        model.score,
+        split.targets(role),
+        settings,
+        max_length=model.max_length,
+        num_items=split.num_items,
+        degree=degree,
+        device=device,
+    )
+
+
+def train(
+    model: Recommender,
+    split: Split,
+    settings: TrainingSettings,
+    evaluation: EvaluationSettings | None = None,
+    folder: Path | None = None,
+    report: Report | None = None,
+    step_done: Callable[[int, int], None] | None = None,
+) -> TrainingState:
+    """Train a model and leave it with its best weights by the validation metric.
+
+    Args:
+        model: is moved to the device of the settings.
+        split: training events and validation targets; test events are never read.
+        settings: of the loop.
+        evaluation: how validation ranks are made.
+        folder: where ``best/`` and ``last/`` checkpoints are kept; a run found there is resumed.
+        report: called with each epoch's log entry.
+        step_done: called as ``step_done(step, steps)`` within an epoch.
+
+    Raises:
+        DataError: no user has two training events, or the loss is not finite.
+        ConfigError: the validation metric is not among those evaluated.
+    """
+    evaluation = evaluation or EvaluationSettings()
+    device = device_of(settings.device)
+    model.to(device)
+    if not model.trainable:
+        return TrainingState()
+    sequences = split.training()
+    start, end = training_windows(sequences, model.max_length)
+    if not len(start):
+        raise DataError("No user has two training events, so there is no transition to learn; give more interactions.")
+    loop = _Loop(model, settings, math.ceil(len(start) / settings.batch_size), device)
+    state = loop.resume(folder) if folder is not None else TrainingState()
+    while state.epoch < settings.epochs and not (settings.patience and state.waited >= settings.patience):
+        began = time.perf_counter()
+        terms = loop.epoch(state.epoch, sequences, start, end, step_done)
+        trained = time.perf_counter()
+        state.epoch += 1
+        entry: dict[str, Any] = {"epoch": state.epoch, "loss": terms, "seconds": round(trained - began, 3)}
+        if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
+            with loop.averaged():
+                metrics = validate(model, split, "validation", evaluation).metrics
+                entry |= {"validation": metrics, "diagnostics": model.diagnostics()}
+                entry["evaluation_seconds"] = round(time.perf_counter() - trained, 3)
+                if settings.metric not in metrics:
+                    known = ", ".join(metrics)
+                    raise ConfigError(f"[training] metric '{settings.metric}' is not evaluated; choose one of {known}.")
+                state.waited += 1
+                if metrics[settings.metric] > state.best:
+                    state.best, state.best_epoch, state.waited = metrics[settings.metric], state.epoch, 0
+                    loop.keep_best(folder, state)
+        state.log.append(entry)
+        if folder is not None:
+            save_checkpoint(
+                folder / "last",
+                model.state_dict(),
+                state.to_json(),
+                optimizer=optimizer_tensors(loop.optimizer),
+                average=loop.average,
+            )
+        if report is not None:
+            report(entry)
+    loop.restore_best(folder)
+    model.eval()
+    return state
+
+
+class _Loop:
+    """The moving parts of a run: optimizer, learning rate, averaged weights and the best ones."""
+
+    def __init__(self, model: Recommender, settings: TrainingSettings, steps: int, device: torch.device) -> None:
+        self.model, self.settings, self.steps, self.device = model, settings, steps, device
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for _, p in named if p.dim() > 1], "weight_decay": settings.weight_decay},
+            {"params": [p for _, p in named if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate)
+        self.loss = torch.compile(model.loss) if settings.compile else model.loss
+        self.average = {n: p.detach().clone() for n, p in named} if settings.average else {}
+        self.best: dict[str, Tensor] = {}
+
+    def rate(self, step: int) -> float:
+        """Learning rate of one step, counted over the whole run."""
+        total = self.steps * self.settings.epochs
+        warm = self.settings.warmup * total
+        if step < warm:
+            return self.settings.learning_rate * (step + 1) / warm
+        if self.settings.schedule == "constant":
+            return self.settings.learning_rate
+        share = (step - warm) / max(total - warm, 1)
+        return self.settings.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+
+    def epoch(
+        self,
+        epoch: int,
+        sequences: Sequences,
+        start: np.ndarray,
+        end: np.ndarray,
+        step_done: Callable[[int, int], None] | None,
+    ) -> dict[str, float]:
+        """One pass over all windows; mean of every loss term."""
+        size = self.settings.batch_size
+        torch.manual_seed((self.settings.seed << 20) + epoch)
+        batches = epoch_order(end - start, size, np.random.default_rng([self.settings.seed, epoch]))
+        self.model.train()
+        self.model.start_epoch(epoch)
+        sums: dict[str, Tensor] = {}
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+        for step, rows in enumerate(batches):
+            batch = training_batch(sequences, start[rows], end[rows], self.model.max_length).to(self.device)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate(epoch * self.steps + step)
+            with autocast:
+                terms = self.loss(batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            terms["total"].backward()
+            if self.settings.clip:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+            self.optimizer.step()
+            self._update_average()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
+            if step_done is not None:
+                step_done(step + 1, self.steps)
+        means = {name: float(value) / self.steps for name, value in sums.items()}
+        if not math.isfinite(means["total"]):
+            raise DataError(
+                f"The loss is {means['total']} in epoch {epoch + 1}; lower [training] learning_rate or set clip."
+            )
+        return means
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        if self.average:
+            live = dict(self.model.named_parameters())
+            old = list(self.average.values())
+            torch._foreach_lerp_(old, [live[n].detach() for n in self.average], 1 - self.settings.average)
+
+    def averaged(self) -> _Swapped:
+        """Within the block the model holds its averaged weights, where there are any."""
+        return _Swapped(self.model, self.average)
+
+    def keep_best(self, folder: Path | None, state: TrainingState) -> None:
+        weights = self.model.state_dict()
+        if folder is not None:
+            about = {"epoch": state.epoch, "metric": self.settings.metric, "value": state.best}
+            save_checkpoint(folder / "best", weights, about)
+        else:
+            self.best = {k: v.detach().clone() for k, v in weights.items()}
+
+    def restore_best(self, folder: Path | None) -> None:
+        if folder is not None:
+            load_weights(self.model, folder / "best")
+        elif self.best:
+            self.model.load_state_dict(self.best)
+
+    def resume(self, folder: Path) -> TrainingState:
+        """Load ``last/`` where it exists."""
+        found = load_state(folder / "last")
+        if found is None:
+            return TrainingState()
+        load_weights(self.model, folder / "last")
+        load_optimizer(self.optimizer, load_tensors(folder / "last" / "optimizer.safetensors"))
+        for name, tensor in load_tensors(folder / "last" / "average.safetensors").items():
+            self.average[name] = tensor.to(self.device)
+        return TrainingState.from_json(found)
+
+
+class _Swapped:
+    def __init__(self, model: Recommender, weights: dict[str, Tensor]) -> None:
+        self.model, self.weights = model, weights
+
+    def _swap(self) -> None:
+        live = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, other in self.weights.items():
+                held = live[name].detach().clone()
+                live[name].copy_(other)
+                other.copy_(held)
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
