@@ -1,0 +1,148 @@
+"""Language vectors on disk: computed once for what they depend on, resumable after a kill, memory-mapped.
+
+``<cache>/<key>/`` holds ``vectors.npy`` and ``meta.json`` when finished, and until then ``vectors.partial`` and
+``progress.json``. A chunk of vectors is on disk before it is counted, so that a count is never ahead of its vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lrdgraph.corpus import Corpus
+from lrdgraph.errors import DataError
+from lrdgraph.language.encoder import Progress, TextEncoder
+from lrdgraph.language.pretrained import identity
+from lrdgraph.language.settings import TextSettings
+from lrdgraph.language.text import item_texts
+from lrdgraph.storage import read_json, write_json
+
+FORMAT = 1
+BATCHES_PER_CHUNK = 8
+
+
+def encode_items(
+    corpus: Corpus, settings: TextSettings, cache: Path | str, progress: Progress | None = None
+) -> np.ndarray:
+    """Language vectors of all items, from the cache where it holds them.
+
+    A run that was killed goes on with its next chunk and gives the same bits as one that was not. Two processes that
+    want the same vectors share the work: the second waits for the first.
+
+    Args:
+        corpus: items with text fields.
+        settings: texts, model and pooling.
+        cache: folder for the vectors of any number of corpora and models.
+        progress: called with ``(done, N)`` after each batch; not called where the cache holds all.
+
+    Returns:
+        ``(N, T)`` float32, memory-mapped and read-only, row ``i - 1`` for item ``i``.
+
+    Raises:
+        ConfigError, DataError, MissingExtraError: from the texts, the settings or the model; or the disk is full.
+    """
+    texts = item_texts(corpus, settings.template, settings.fields, allow_empty=settings.allow_empty)
+    if not len(texts):
+        raise DataError(f"Corpus '{corpus.name}' has no items; there is nothing to encode.")
+    about = _about(texts, settings)
+    folder = Path(cache) / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    finished = _whole(folder / "vectors.npy", len(texts))
+    if finished is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            finished = _whole(folder / "vectors.npy", len(texts))
+            if finished is None:
+                _encode(folder, texts.to_list(), settings, about, progress)
+                finished = _whole(folder / "vectors.npy", len(texts))
+    if finished is None:
+        raise DataError(f"{folder} does not keep what is written to it; check the disk or choose another cache.")
+    return finished
+
+
+def _about(texts: pl.Series, settings: TextSettings) -> dict[str, Any]:
+    """All that the vectors depend on. Batch size and device change them by rounding alone, and are left out."""
+    digest = hashlib.sha256(np.ascontiguousarray(texts.str.len_bytes().to_numpy()).tobytes())
+    digest.update("".join(texts.to_list()).encode())
+    names = ("pooling", "prompt", "max_length", "dtype", "normalize")
+    return {
+        "format": FORMAT,
+        "texts": digest.hexdigest(),
+        "model": identity(settings),
+        **{name: getattr(settings, name) for name in names},
+    }
+
+
+def _whole(path: Path, rows: int) -> np.ndarray | None:
+    """The array in ``path``, mapped and read-only, or None where it is missing, cut or of another kind."""
+    try:
+        vectors: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = vectors.ndim == 2 and len(vectors) == rows and vectors.dtype == np.float32
+    return vectors if fits else None
+
+
+def _encode(
+    folder: Path, texts: list[str], settings: TextSettings, about: dict[str, Any], report: Progress | None
+) -> None:
+    encoder = TextEncoder(settings)
+    partial, count = folder / "vectors.partial", folder / "progress.json"
+    vectors, done = _resume(partial, count, (len(texts), encoder.width))
+    if report is not None and done:
+        report(done, len(texts))
+    for number, (rows, batch) in enumerate(encoder.batches(texts, done, report), start=1):
+        vectors[rows] = batch
+        done += len(rows)
+        if number % BATCHES_PER_CHUNK == 0 or done == len(texts):
+            vectors.flush()
+            write_json(count, {"done": done})
+    packages = {name: version(name) for name in ("numpy", "tokenizers", "torch", "transformers")}
+    meta = {
+        **about,
+        "name": settings.model,
+        "pooled": encoder.pooling,
+        "shape": list(vectors.shape),
+        "versions": packages,
+    }
+    write_json(folder / "meta.json", meta)
+    os.replace(partial, folder / "vectors.npy")
+    count.unlink()
+
+
+def _resume(partial: Path, count: Path, shape: tuple[int, int]) -> tuple[np.memmap, int]:
+    """The vectors that a killed run left and how many of them are sure, or fresh ones and 0."""
+    left = _whole(partial, shape[0])  # checked before it is opened to be written, which would fill up a cut file
+    with suppress(DataError, KeyError, TypeError):
+        done = read_json(count)["done"]
+        if left is not None and left.shape == shape and isinstance(done, int) and 0 <= done <= shape[0]:
+            return np.lib.format.open_memmap(partial, mode="r+"), done
+    # neither file can be trusted without the other
+    count.unlink(missing_ok=True)
+    needed = 4 * shape[0] * shape[1] + 4096
+    free = shutil.disk_usage(partial.parent).free
+    if free < needed:
+        # a memory map that outgrows the disk ends the process without a word
+        raise DataError(
+            f"{partial.parent} has {free:,} bytes free and the vectors need {needed:,}; choose another cache."
+        )
+    return np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape), 0
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets it go when the process ends, however that happens."""
+    import fcntl
+
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
