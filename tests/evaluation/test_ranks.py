@@ -47,6 +47,14 @@ def test_nan_is_an_error_of_the_target_and_of_a_competitor():
         RankCounter(torch.tensor([1.0])).add(torch.tensor([[float("nan"), 1.0, 2.0]]))
 
 
+@pytest.mark.parametrize("column", [0, 1, 17, 63, 64])
+def test_one_nan_among_many_scores_is_found_wherever_it_stands(column):
+    scores = torch.randn(7, 65)
+    scores[3, column] = float("nan")
+    with pytest.raises(DataError, match=r"1 of 455 scores are NaN"):
+        RankCounter(torch.zeros(7)).add(scores)
+
+
 @given(
     scores=st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=1, max_size=5),
     step=st.integers(1, 7),
