@@ -45,7 +45,9 @@ def model_class(name: str) -> type[Recommender]:
     if name not in _MODELS and name in _BUILT_IN:
         importlib.import_module(_BUILT_IN[name])
     if name not in _MODELS:
-        raise ConfigError(f"There is no model '{name}'{nearest(name, model_names())}; known: {', '.join(model_names())}.")
+        raise ConfigError(
+            f"There is no model '{name}'{nearest(name, model_names())}; known: {', '.join(model_names())}."
+        )
     return _MODELS[name]
 
 

@@ -4,119 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from lrdgraph.errors import ConfigError, DataError, nearest
-
-_EDGES_AT_ONCE = 4096
-
-
-class _Pattern(NamedTuple):
-    """Where a sparse matrix has entries, sorted by row and by column.
-
-    ``row``, ``column`` (E,) stand in the caller's order, as values do. ``by_row`` and ``by_column`` are
-    ``(order (E,), index of the other side (E,), offsets (rows or columns,))``.
-    """
-
-    row: Tensor
-    column: Tensor
-    by_row: tuple[Tensor, Tensor, Tensor]
-    by_column: tuple[Tensor, Tensor, Tensor]
-
-    @classmethod
-    def of(cls, row: Tensor, column: Tensor, rows: int, columns: int) -> _Pattern:
-        return cls(row, column, _sorted(row, column, rows), _sorted(column, row, columns))
-
-    def to(self, device: torch.device | str) -> _Pattern:
-        first, second = (tuple(t.to(device) for t in side) for side in (self.by_row, self.by_column))
-        return _Pattern(self.row.to(device), self.column.to(device), first, second)  # type: ignore[arg-type]
-
-
-def _sorted(key: Tensor, other: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    order = torch.argsort(key, stable=True)
-    ends = torch.bincount(key, minlength=size).cumsum(0)
-    return order, other[order], torch.cat([ends.new_zeros(1), ends[:-1]])
-
-
-def _bags(table: Tensor, index: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
-    """Weighted sums of table rows by segment: one sparse-dense product, the fastest that torch has on a CPU."""
-    if not index.numel():
-        return table.new_zeros(len(offsets), table.shape[1])
-    return F.embedding_bag(index, table, offsets, mode="sum", per_sample_weights=values)
-
-
-class _SparseProduct(torch.autograd.Function):
-    """``A @ table`` with ``A`` given by a pattern and values ``(E,)``; gradients to both."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, table: Tensor, pattern: _Pattern) -> Tensor:
-        ctx.save_for_backward(values, table)
-        ctx.pattern = pattern
-        order, column, offsets = pattern.by_row
-        return _bags(table, column, offsets, values[order])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        values, table = ctx.saved_tensors
-        pattern: _Pattern = ctx.pattern
-        to_values = to_table = None
-        if ctx.needs_input_grad[0]:
-            to_values = torch.empty_like(values)
-            for start in range(0, len(values), _EDGES_AT_ONCE):
-                part = slice(start, start + _EDGES_AT_ONCE)
-                ends = table.index_select(0, pattern.column[part]) * grad.index_select(0, pattern.row[part])
-                to_values[part] = ends.sum(1)
-        if ctx.needs_input_grad[1]:
-            order, row, offsets = pattern.by_column
-            to_table = _bags(grad.contiguous(), row, offsets, values[order])
-        return to_values, to_table, None
-
-
-class _MixtureProduct(torch.autograd.Function):
-    """``Σ_k z_k ⊙ (A_k @ x)`` where all ``A_k`` share a pattern and have values ``mixture[:, k]``.
-
-    K sparse products keep everything at the size of the node table; the gradient to the mixture is the one place
-    that needs both ends of each edge at once, and gathers them a block at a time so that a block stays in cache.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, mixture: Tensor, x: Tensor, z: Tensor, pattern: _Pattern) -> Tensor:
-        ctx.save_for_backward(mixture, x, z)
-        ctx.pattern = pattern
-        order, column, offsets = pattern.by_row
-        values = mixture[order].T.contiguous()
-        out = x.new_zeros(len(offsets), x.shape[1])
-        for k in range(len(z)):
-            out.addcmul_(_bags(x, column, offsets, values[k]), z[k])
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        mixture, x, z = ctx.saved_tensors
-        pattern: _Pattern = ctx.pattern
-        to_mixture = to_x = to_z = None
-        if ctx.needs_input_grad[1]:
-            order, row, offsets = pattern.by_column
-            values = mixture[order].T.contiguous()
-            to_x = torch.zeros_like(x)
-            for k in range(len(z)):
-                to_x += _bags(grad * z[k], row, offsets, values[k])
-        if ctx.needs_input_grad[0] or ctx.needs_input_grad[2]:
-            to_mixture, to_z = torch.empty_like(mixture), torch.zeros_like(z)
-            for start in range(0, len(mixture), _EDGES_AT_ONCE):
-                part = slice(start, start + _EDGES_AT_ONCE)
-                ends = x.index_select(0, pattern.column[part])
-                ends *= grad.index_select(0, pattern.row[part])
-                to_mixture[part] = ends @ z.T
-                to_z.addmm_(mixture[part].T, ends)
-        return to_mixture, to_x, to_z, None
+from lrdgraph.nn.sparse_products import MixtureProduct, Pattern, SparseProduct
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +29,8 @@ class RelationalAdjacency:
     weight: Tensor
     entry_source: Tensor
     entry_type: Tensor
-    typed: _Pattern
-    latent: _Pattern
+    typed: Pattern
+    latent: Pattern
 
     @classmethod
     def from_edges(
@@ -177,8 +71,8 @@ class RelationalAdjacency:
             weight=edge_weight,
             entry_source=entries % num_nodes,
             entry_type=entries // num_nodes,
-            typed=_Pattern.of(edge_index[1], entry, num_nodes, len(entries)),
-            latent=_Pattern.of(latent_index[1], latent_index[0], num_nodes, num_nodes),
+            typed=Pattern.of(edge_index[1], entry, num_nodes, len(entries)),
+            latent=Pattern.of(latent_index[1], latent_index[0], num_nodes, num_nodes),
         )
 
     def to(self, device: torch.device | str) -> RelationalAdjacency:
@@ -331,10 +225,10 @@ class RelationalConv(nn.Module):
         node, relation, join = COMPOSITIONS[self.composition]
         features, vectors = node(x), relation(relations)
         messages = features.index_select(0, adjacency.entry_source) * vectors.index_select(0, adjacency.entry_type)
-        total = _SparseProduct.apply(weight, messages, adjacency.typed)
+        total = SparseProduct.apply(weight, messages, adjacency.typed)
         mass = x.new_zeros(len(x)).index_add(0, adjacency.typed.row, weight)
         if self.num_mixture and len(mixture):
-            total = total + _MixtureProduct.apply(mixture, features, vectors[self.num_relations :], adjacency.latent)
+            total = total + MixtureProduct.apply(mixture, features, vectors[self.num_relations :], adjacency.latent)
             mass = mass.index_add(0, adjacency.latent.row, mixture.sum(1))
         mean = join(total, self.in_channels) / (mass + self.eps).unsqueeze(1)
         return self.root(x) + self.neighbour(mean)

@@ -63,7 +63,9 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     for name, tensor in weights.items():
         if own[name].shape != tensor.shape:
             found, expected = tuple(tensor.shape), tuple(own[name].shape)
-            raise DataError(f"{path}: '{name}' has shape {found}, the model expects {expected}; match data and settings.")
+            raise DataError(
+                f"{path}: '{name}' has shape {found}, the model expects {expected}; match data and settings."
+            )
     model.load_state_dict(weights)
 
 

@@ -55,7 +55,13 @@ class TrainingState:
 
     def to_json(self) -> dict[str, Any]:
         best = self.best if math.isfinite(self.best) else None
-        return {"epoch": self.epoch, "best": best, "best_epoch": self.best_epoch, "waited": self.waited, "log": self.log}
+        return {
+            "epoch": self.epoch,
+            "best": best,
+            "best_epoch": self.best_epoch,
+            "waited": self.waited,
+            "log": self.log,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> TrainingState:

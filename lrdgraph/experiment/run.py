@@ -1,0 +1,282 @@
+"""Run an experiment into a folder, and read such a folder again.
+
+A run's folder holds ``experiment.json`` (all settings), ``inputs/`` (vocabulary, item fields, language vectors, graph:
+all that recommending needs), ``best/`` and ``last/`` (weights), ``log.jsonl`` and ``result.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+from data_loaders import load
+from lrdgraph.config import config_hash, to_dict
+from lrdgraph.corpus import Corpus
+from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.evaluation.evaluator import Evaluation
+from lrdgraph.experiment.provenance import peak_memory, provenance
+from lrdgraph.experiment.settings import ExperimentSettings, experiment_settings
+from lrdgraph.graph.build import build_graph
+from lrdgraph.graph.item_graph import ItemGraph
+from lrdgraph.language.vectors import item_vectors
+from lrdgraph.models.base import Recommender
+from lrdgraph.models.inputs import ModelInputs, model_inputs
+from lrdgraph.models.registry import build_model
+from lrdgraph.splits import Split, split
+from lrdgraph.storage import atomic_file, atomic_folder, read_json, settle_folder, write_json
+from lrdgraph.training.checkpoint import load_tensors, load_weights, save_tensors
+from lrdgraph.training.trainer import TrainingState, device_of, train, validate
+from lrdgraph.vocabulary import Vocabulary
+
+REQUESTS = {"target": "", "last-event": "@last-event"}
+
+
+def cache_folder() -> Path:
+    """Where downloads and language vectors are kept: ``$LRDGRAPH_CACHE``, else ``~/.cache/lrdgraph``."""
+    return Path(os.environ.get("LRDGRAPH_CACHE") or "~/.cache/lrdgraph").expanduser()
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained model and what it was trained from.
+
+    Attributes:
+        folder: where it lies.
+        settings: what made it.
+        model: with its best weights, in evaluation mode.
+        fields: ``N`` rows of item text columns.
+        fingerprint: of the corpus.
+        state: how training went; None for a model without training.
+    """
+
+    folder: Path
+    settings: ExperimentSettings
+    model: Recommender
+    fields: pl.DataFrame
+    fingerprint: str
+    state: TrainingState | None = None
+
+    @property
+    def titles(self) -> list[str]:
+        """A readable name for each item, ``N`` of them: its title, else its first text field, else its id."""
+        ids = self.model.inputs.items.series
+        if not self.fields.width:
+            return ids.to_list()
+        column = self.fields["title" if "title" in self.fields.columns else self.fields.columns[0]]
+        return pl.select(pl.when(column.fill_null("") == "").then(ids).otherwise(column)).to_series().to_list()
+
+    def __repr__(self) -> str:
+        return f"Run({self.settings.name!r} in {self.folder}: {self.model!r})"
+
+
+def load_corpus(settings: ExperimentSettings) -> Corpus:
+    """The corpus that the settings name.
+
+    Raises:
+        ConfigError: no source is named. DataError: as the loader.
+    """
+    if settings.data.source is None:
+        raise ConfigError("[data] source is not set; name the data in the file or with --data.")
+    return load(settings.data.source, settings.data.format, **settings.data.options)
+
+
+def build_inputs(
+    settings: ExperimentSettings,
+    corpus: Corpus,
+    parts: Split,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ModelInputs:
+    """Graph and language vectors for a model; texts are encoded only if the model reads them."""
+    reads_text = settings.model_values.get("text", False) or settings.model_values.get("num_latent", 0)
+    wanted = bool(reads_text) or settings.text.vectors is not None
+    has_text = bool(corpus.fields.width) or settings.text.vectors is not None
+    vectors = item_vectors(corpus, settings.text, cache or cache_folder(), progress) if wanted and has_text else None
+    graph = build_graph(
+        corpus,
+        relations=settings.graph.relations,
+        exclude=settings.graph.exclude,
+        inverses=settings.graph.inverses,
+    )
+    return model_inputs(corpus, parts.training(), vectors, graph)
+
+
+def run_experiment(
+    settings: ExperimentSettings,
+    folder: Path | str,
+    *,
+    corpus: Corpus | None = None,
+    cache: Path | None = None,
+    encoding: Callable[[int, int], None] | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    step_done: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Train (or go on training) what the settings describe, and write the result.
+
+    Args:
+        settings: of the experiment.
+        folder: the run's folder; a run of the same settings found there is resumed, of other settings is refused.
+        corpus: spares loading ``data.source``.
+        cache: for language vectors; :func:`cache_folder` where None.
+        encoding, report, step_done: told of progress in texts, epochs and steps.
+
+    Raises:
+        ConfigError: the folder holds a run of other settings, or as :func:`build_inputs`.
+        DataError: the corpus is not the one that the folder's run began with.
+    """
+    folder = Path(folder)
+    began = time.perf_counter()
+    corpus = corpus if corpus is not None else load_corpus(settings)
+    _same_run(folder, settings, corpus)
+    parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
+    inputs = build_inputs(settings, corpus, parts, cache, encoding)
+    _save_inputs(folder / "inputs", inputs, corpus)
+    torch.manual_seed(settings.training.seed)
+    model = build_model(settings.model_name, inputs, settings.model_values)
+    prepared = time.perf_counter()
+    log: list[dict[str, Any]] = []
+
+    def keep(entry: dict[str, Any]) -> None:
+        log.append(entry)
+        if report is not None:
+            report(entry)
+
+    state = train(model, parts, settings.training, settings.evaluation, folder, keep, step_done)
+    with atomic_file(folder / "log.jsonl") as temporary:
+        temporary.write_text("".join(json.dumps(entry) + "\n" for entry in state.log), encoding="utf-8")
+    validation = validate(model, parts, "validation", settings.evaluation)
+    result = {
+        "name": settings.name,
+        "model": settings.model_name,
+        "seed": settings.training.seed,
+        "metrics": {"validation": validation.metrics},
+        "buckets": {"validation": validation.buckets},
+        "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint, "split": parts.name},
+        "config_hash": config_hash(to_dict(settings)),
+        "parameters": model.num_parameters,
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "seconds": {
+            "prepare": round(prepared - began, 2),
+            "training": round(sum(e["seconds"] for e in state.log), 2),
+            "validation": round(sum(e.get("evaluation_seconds", 0.0) for e in state.log), 2),
+            "this_process": round(time.perf_counter() - began, 2),
+        },
+        "peak_memory_gb": peak_memory(),
+        "settings": to_dict(settings),
+    } | provenance()
+    write_json(folder / "result.json", result)
+    return Run(folder, settings, model, corpus.fields, corpus.fingerprint, state)
+
+
+def load_run(folder: Path | str, device: str = "auto") -> Run:
+    """A finished or unfinished run's best model, from its folder alone.
+
+    Raises:
+        DataError: files are missing, broken or do not fit together.
+    """
+    folder = Path(folder)
+    about = _about(folder)
+    settings = experiment_settings(about["settings"])
+    inputs, fields = _load_inputs(folder / "inputs")
+    model = build_model(settings.model_name, inputs, settings.model_values)
+    if model.trainable:
+        load_weights(model, folder / "best")
+    model.to(device_of(device)).eval()
+    return Run(folder, settings, model, fields, about["fingerprint"])
+
+
+def evaluate_run(
+    folder: Path | str, role: str = "test", *, data: str | None = None, corpus: Corpus | None = None
+) -> Evaluation:
+    """Evaluate a run on ``"validation"`` or ``"test"`` targets and add the metrics to its ``result.json``.
+
+    Metrics under the request time of the settings stand in ``metrics[role]``; those with the other one in
+    ``metrics[role + "@last-event"]``, so that both are always reported.
+
+    Raises:
+        DataError: the corpus at the recorded (or given) source is not the one trained on.
+    """
+    run = load_run(folder)
+    settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
+    corpus = corpus if corpus is not None else load_corpus(settings)
+    if corpus.fingerprint != run.fingerprint:
+        raise DataError(
+            f"{settings.data.source} holds corpus {corpus.fingerprint[:12]}, but {run.folder} was trained on "
+            f"{run.fingerprint[:12]}; name that data with --data."
+        )
+    parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
+    result = read_json(run.folder / "result.json")
+    found = {}
+    for request, suffix in REQUESTS.items():
+        found[request] = validate(run.model, parts, role, replace(settings.evaluation, request=request))
+        result["metrics"][role + suffix] = found[request].metrics
+        result["buckets"][role + suffix] = found[request].buckets
+    write_json(run.folder / "result.json", result)
+    return found[settings.evaluation.request]
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    about = read_json(folder / "experiment.json")
+    if not isinstance(about, dict) or not {"settings", "fingerprint"} <= about.keys():
+        raise DataError(f"{folder / 'experiment.json'} is not the record of a run; name a folder that train wrote.")
+    return about
+
+
+def _same_run(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> None:
+    path = folder / "experiment.json"
+    mine = {"settings": to_dict(settings), "fingerprint": corpus.fingerprint}
+    if not path.exists():
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"{folder} is a file; name a folder for the run.")
+        write_json(path, mine)
+        return
+    held = _about(folder)
+    if held["fingerprint"] != mine["fingerprint"]:
+        raise DataError(f"{folder} holds a run on another corpus; choose another folder or remove it.")
+    for section, values in mine["settings"].items():
+        was = held["settings"].get(section)
+        if was != values:
+            changed = [k for k in values if was.get(k) != values[k]] if isinstance(values, dict) else [section]
+            if set(changed) - {"source"}:
+                raise ConfigError(
+                    f"{folder} holds a run with another [{section}] {changed[0]}; choose another folder or remove it."
+                )
+
+
+def _save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
+    settle_folder(folder)
+    if (folder / "items.parquet").exists():
+        return
+    with atomic_folder(folder) as out:
+        tensors = {"popularity": inputs.popularity} | ({} if inputs.text is None else {"text": inputs.text})
+        save_tensors(tensors, out / "inputs.safetensors")
+        table = pl.concat([corpus.items.series.to_frame(), corpus.fields.rename(_field)], how="horizontal")
+        table.write_parquet(out / "items.parquet")
+        if inputs.graph is not None:
+            inputs.graph.save(out / "graph")
+
+
+def _load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
+    settle_folder(folder)
+    tensors = load_tensors(folder / "inputs.safetensors")
+    try:
+        table = pl.read_parquet(folder / "items.parquet")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{folder / 'items.parquet'} cannot be read ({error}); train again or restore it.") from None
+    graph = ItemGraph.load(folder / "graph") if (folder / "graph").exists() else None
+    items = Vocabulary(table["id"], "item")
+    fields = table.drop("id").rename(lambda name: name.removeprefix("field:"))
+    return ModelInputs(items, tensors["popularity"], tensors.get("text"), graph), fields
+
+
+def _field(name: str) -> str:
+    return f"field:{name}"

@@ -1,0 +1,126 @@
+"""An experiment as one TOML file: every section is the settings of one room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from lrdgraph.config import override, read_toml, settings, to_dict
+from lrdgraph.errors import ConfigError
+from lrdgraph.evaluation.settings import EvaluationSettings
+from lrdgraph.language.settings import TextSettings
+from lrdgraph.models.registry import model_class
+from lrdgraph.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which corpus, and how it is split.
+
+    Attributes:
+        source: a folder, a file, or a name that a loader knows, as ``"movielens-100k"``.
+        format: the loader; None recognises it.
+        options: what the loader takes besides.
+        split: ``"auto"``, ``"given"``, ``"leave-one-out"`` or ``"temporal"``.
+        fractions: cuts of the temporal split.
+    """
+
+    source: str | None = None
+    format: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    split: Literal["auto", "given", "leave-one-out", "temporal"] = "auto"
+    fractions: tuple[float, float] = (0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """Which predefined relations become edges.
+
+    Attributes:
+        relations: their names; None takes all that the corpus holds.
+        exclude: names left out.
+        inverses: add the inverse of each.
+    """
+
+    relations: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    inverses: bool = True
+
+
+@dataclass(frozen=True)
+class ExperimentSettings:
+    """Everything that decides a run.
+
+    Attributes:
+        name: for tables and messages.
+        data, text, graph, training, evaluation: the sections.
+        model: ``{"name": …}`` and that model's own settings.
+    """
+
+    name: str = "experiment"
+    data: DataSettings = DataSettings()
+    text: TextSettings = TextSettings()
+    graph: GraphSettings = GraphSettings()
+    model: dict[str, Any] = field(default_factory=lambda: {"name": "lrdgraph"})
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def model_name(self) -> str:
+        return str(self.model["name"])
+
+    @property
+    def model_values(self) -> dict[str, Any]:
+        """The model's own settings, without its name."""
+        return {k: v for k, v in self.model.items() if k != "name"}
+
+
+_SECTIONS = {
+    "data": DataSettings,
+    "text": TextSettings,
+    "graph": GraphSettings,
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+}
+
+
+def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
+    """Settings of an experiment from nested values, every key checked before anything is read or trained.
+
+    Raises:
+        ConfigError: an unknown section, setting or model, or a value of the wrong type or range.
+    """
+    plain = {key: value for key, value in values.items() if key not in (*_SECTIONS, "model")}
+    checked = {name: settings(cls, values.get(name, {}), f"[{name}]") for name, cls in _SECTIONS.items()}
+    model = dict(values.get("model", {"name": "lrdgraph"}))
+    if not isinstance(model.get("name"), str):
+        raise ConfigError('[model] needs a name, as name = "lrdgraph"; add it.')
+    own = {k: v for k, v in model.items() if k != "name"}
+    full = to_dict(settings(model_class(model["name"]).Settings, own, "[model]"))
+    whole = settings(ExperimentSettings, plain | {"model": {"name": model["name"]} | full}, "The experiment")
+    return replace(whole, **checked)
+
+
+def read_experiment(
+    path: Path | str, overrides: Iterable[str] = (), *, data: str | None = None, seed: int | None = None
+) -> ExperimentSettings:
+    """Read an experiment file and replace single settings.
+
+    Args:
+        path: a TOML file.
+        overrides: ``section.key=value`` each.
+        data: replaces ``data.source``.
+        seed: replaces ``training.seed``.
+
+    Raises:
+        ConfigError: the file is missing or malformed, or as :func:`experiment_settings`.
+    """
+    values = override(read_toml(path), overrides)
+    values.setdefault("name", Path(path).stem)
+    if data is not None:
+        values["data"] = values.get("data", {}) | {"source": data}
+    if seed is not None:
+        values["training"] = values.get("training", {}) | {"seed": seed}
+    return experiment_settings(values)
