@@ -103,6 +103,8 @@ def _official(folder: Path, min_rating: float | None) -> Corpus:
     events, dropped = recbole.interactions(ratings, min_rating)
     header = ("item", "title", "release", "video", "url", *OFFICIAL_GENRES)
     films = read_table(folder / "u.item", separator="|", header=header, encoding="latin-1")
+    last = OFFICIAL_GENRES[-1]
+    films.refuse(~films.rows[last].is_in(["0", "1"]).fill_null(False), last, "0 or 1")  # a line cut short ends earlier
     flags = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in OFFICIAL_GENRES]
     described = films.rows.select(
         ids(films, "item", "item", unique=True).alias("id"),

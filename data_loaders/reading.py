@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ def read_table(
     comments: bool = False,
     may_be_empty: bool = False,
 ) -> Table:
-    """Read one table; text cells stay strings, empty ones are null.
+    """Read one table; text cells stay strings, empty ones and those that a short line lacks are null.
 
     Commas may stand inside double quotes; in files separated otherwise a quote is a character like any other.
 
@@ -156,7 +157,12 @@ def _json_lines(path: Path) -> Table:
 
 def _text(path: Path, separator: str, header: Sequence[str] | None, encoding: str, skip: int) -> Table:
     quote = '"' if separator == "," else None
+    with path.open("rb") as lines:
+        first = lines.readline(1 << 20)  # polars reads any bytes as a header
+    if b"\x00" in first:
+        raise DataError(f"{path}, line 1 holds zero bytes, expected a text table; check what the file is.")
     try:
+        first.decode("utf-8" if encoding == "utf8" else encoding)
         rows = pl.read_csv(
             path,
             separator=separator,
@@ -169,8 +175,6 @@ def _text(path: Path, separator: str, header: Sequence[str] | None, encoding: st
         )
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise _bad_text(path, separator, quote, encoding, skip, header, _first(error)) from None
-    if any("\x00" in name for name in rows.columns):
-        raise DataError(f"{path}, line 1 holds zero bytes, expected a text table; check what the file is.")
     for name in rows.columns:
         base, twice, _ = name.partition("_duplicated_")
         if twice and base in rows.columns:
@@ -217,4 +221,4 @@ def _comment_lines(path: Path) -> int:
 
 
 def _first(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:120].rstrip(" .:;")
+    return re.split(r"\n|\. ", str(error))[0][:120].rstrip(" .:;")

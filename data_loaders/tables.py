@@ -89,7 +89,8 @@ def read(
 
 def _described(path: Path, item: str | None) -> tuple[pl.DataFrame, dict[str, int]]:
     table = read_table(path, may_be_empty=True)
-    column = item if item in table.rows.columns else table.need((*ITEM, "id"))
+    asked = item if item in table.rows.columns else None
+    column = table.find(ITEM, asked) or table.find(("id",)) or table.need(ITEM)
     if column != "id" and "id" in table.rows.columns:
         raise DataError(f"{path} has a column 'id' beside '{column}'; rename it, the name is kept for item ids.")
     texts, other = text_columns(table, {column})

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_loaders import load
+from tests.data_loaders import folders
+
+
+def test_by_hand(tmp_path: Path):
+    corpus = load(folders.tables(tmp_path / "my.shop"))
+    assert corpus.name == "my.shop"
+    # described items first, in file order, then the one that only occurs in interactions
+    assert corpus.items.series.to_list() == ["pen", "pad", "ink", "cup"]
+    assert corpus.users.ids(corpus.user) == ["ann", "bob", "ann", "ann"]
+    assert corpus.items.ids(corpus.item) == ["pen", "ink", "cup", "cup"]
+    assert corpus.time.tolist() == [100, 200, 300, 300]
+    assert corpus.fields.to_dict(as_series=False) == {
+        "title": ["A pen, blue", "Pad", "", ""],
+        "note": ["", 'says "hi"', "", ""],
+    }
+    assert corpus.dropped == {"items without text": 2, "triples without an item": 1}
+    triples = corpus.triples
+    assert triples.names == ("needs", "colour", "shows")
+    assert corpus.attributes.series.to_list() == ["blue", "sea"]
+    assert list(zip(triples.head, triples.relation, triples.tail, strict=True)) == [(1, 0, 3), (1, 1, 5), (6, 2, 2)]
+    assert triples.weight is not None
+    assert triples.weight.tolist() == [0.75, 1.0, 0.25]
+
+
+def write_table(table: pl.DataFrame, path: Path) -> None:
+    writers = {
+        ".csv": table.write_csv,
+        ".tsv": lambda p: table.write_csv(p, separator="\t", quote_style="never"),
+        ".parquet": table.write_parquet,
+        ".jsonl": table.write_ndjson,
+    }
+    writers[path.suffix](path)
+
+
+name = st.text("ab é'#:.-_0", min_size=1, max_size=4)
+number = st.integers(0, 10**9)
+
+
+@given(
+    events=st.lists(st.tuples(name, name, number), min_size=1, max_size=12),
+    described=st.dictionaries(name, st.text("xy z,;", max_size=6), max_size=6),
+    triples=st.lists(st.tuples(name, name, name), max_size=8),
+)
+def test_the_same_corpus_from_every_format(events, described, triples):
+    """A cell may hold anything but what ends a TSV cell; empty text and missing text are one."""
+    tables = {
+        "interactions": pl.DataFrame(events, schema=["user", "item", "time"], orient="row"),
+        "items": pl.DataFrame(
+            {"item": list(described), "title": list(described.values())}, schema={"item": str, "title": str}
+        ),
+        "triples": pl.DataFrame(triples, schema={"head": str, "relation": str, "tail": str}, orient="row"),
+    }
+    prints = set()
+    for suffix in (".csv", ".tsv", ".parquet", ".jsonl"):
+        with tempfile.TemporaryDirectory() as folder:
+            for stem, table in tables.items():
+                # an empty JSON Lines file has no columns, and a line of a text file may not look like a comment
+                if table.height or suffix in (".csv", ".tsv"):
+                    write_table(table if table.height else table.clear(), Path(folder) / f"{stem}{suffix}")
+                else:
+                    write_table(table, Path(folder) / f"{stem}.parquet")
+            corpus = load(folder)
+            prints.add(corpus.fingerprint)
+            assert corpus.users.ids(corpus.user) == [user for user, _, _ in events]
+            assert corpus.items.ids(corpus.item) == [item for _, item, _ in events]
+            assert corpus.time.tolist() == [time for _, _, time in events]
+            shown = dict(zip(corpus.items.series, corpus.fields["title"], strict=True))
+            assert shown == {item: described.get(item, "") for item in shown}
+    assert len(prints) == 1
+
+
+@given(
+    moments=st.lists(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), min_size=1, max_size=5),
+    minutes=st.integers(-14 * 60, 14 * 60),
+)
+def test_iso_datetimes_are_seconds_of_utc(moments, minutes):
+    zone = timezone(timedelta(minutes=minutes))
+    aware = [moment.replace(microsecond=0, tzinfo=zone) for moment in moments]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [f"u,i,{moment.isoformat()}" for moment in aware]
+        folders.write(Path(folder), {"interactions.csv": "user,item,time\n" + "\n".join(rows) + "\n"})
+        assert load(folder).time.tolist() == [int(moment.timestamp()) for moment in aware]
+
+
+@pytest.mark.parametrize(
+    ("cell", "seconds"),
+    [
+        ("1970-01-02", 86400),
+        ("1970-01-01T00:01", 60),
+        ("1970-01-01 00:00:59", 59),
+        ("1970-01-01T00:00:59Z", 59),
+        ("1970-01-01T02:00:00+0200", 0),
+        ("881250949.0", 881250949),
+        ("1.5e3", 1500),
+    ],
+)
+def test_times(cell: str, seconds: int, tmp_path: Path):
+    folders.write(tmp_path, {"interactions.csv": f"user,item,time\nu,i,{cell}\n"})
+    assert load(tmp_path).time.tolist() == [seconds]
+
+
+def test_fractions_order_before_they_are_cut_off(tmp_path: Path):
+    folders.write(tmp_path, {"interactions.csv": "user,item,time\nu,late,10.9\nu,early,10.1\nu,last,11\n"})
+    corpus = load(tmp_path)
+    assert corpus.items.ids(corpus.item) == ["early", "late", "last"]
+    assert corpus.time.tolist() == [10, 10, 11]
+
+
+def test_typed_columns_of_parquet(tmp_path: Path):
+    when = [datetime(2020, 1, 1, 12), datetime(2020, 1, 2)]
+    table = pl.DataFrame({"userId": [7, 8], "itemId": [1, 1], "Date": when})
+    table.write_parquet(tmp_path / "log.parquet")
+    described = pl.DataFrame({"id": [1, 2], "tags": [["a", "b"], None], "price": [1.5, None], "box": [{"x": 1}, None]})
+    described.write_parquet(tmp_path / "goods.parquet")
+    corpus = load(tmp_path / "log.parquet", items=tmp_path / "goods.parquet", name="shop")
+    assert corpus.name == "shop"
+    assert corpus.users.series.to_list() == ["7", "8"]
+    assert corpus.time.tolist() == [1577880000, 1577923200]
+    assert corpus.fields.to_dict(as_series=False) == {"tags": ["a, b", ""], "price": ["1.5", ""]}
+    assert corpus.dropped == {"columns that are not text": 1, "items without text": 1}
+
+
+def test_a_file_alone_and_columns_by_name(tmp_path: Path):
+    folders.write(tmp_path, {"log.tsv": 'who\twhat\titem\twhen\nann\tpen "x\tz\t5\n\n'})
+    corpus = load(tmp_path / "log.tsv", user="who", item="what", time="when")
+    assert corpus.items.series.to_list() == ['pen "x']
+    assert (corpus.name, corpus.fields.width, corpus.dropped) == ("log", 0, {})
+
+
+def test_byte_order_mark_and_carriage_returns(tmp_path: Path):
+    (tmp_path / "interactions.csv").write_bytes(b"\xef\xbb\xbfuser,item,time\r\nann,pen,5\r\n")
+    assert np.array_equal(load(tmp_path).time, [5])
