@@ -35,7 +35,7 @@ class ItemGraph:
         items, attributes: external ids.
 
     Raises:
-        DataError: shapes, types, nodes or weights are not as above.
+        DataError: shapes, types, nodes or weights are not as above, or an edge occurs twice.
     """
 
     edge_index: Tensor
@@ -52,6 +52,7 @@ class ItemGraph:
             object.__setattr__(self, "edge_index", self.edge_index[:, order].contiguous())
             object.__setattr__(self, "edge_type", self.edge_type[order])
             object.__setattr__(self, "edge_weight", self.edge_weight[order])
+        _check_distinct(self)
 
     @property
     def num_items(self) -> int:
@@ -169,3 +170,13 @@ def _check(graph: ItemGraph) -> None:
         raise DataError(f"An edge has a type outside 0…{len(graph.relations) - 1}; name every relation.")
     if not bool(torch.isfinite(graph.edge_weight).all()) or bool((graph.edge_weight < 0).any()):
         raise DataError("An edge weight is negative or not finite; weights are confidences of 0 or more.")
+
+
+def _check_distinct(graph: ItemGraph) -> None:
+    """Edges are sorted, so that equal ones stand side by side."""
+    same = (graph.edge_type[1:] == graph.edge_type[:-1]) & (graph.edge_index[:, 1:] == graph.edge_index[:, :-1]).all(0)
+    if bool(same.any()):
+        at = int(same.nonzero()[0])
+        source, destination = graph.edge_index[:, at].tolist()
+        name = graph.relations[int(graph.edge_type[at])].name
+        raise DataError(f"The edge {source} → {destination} of '{name}' occurs twice; give it once, with one weight.")

@@ -22,10 +22,12 @@ class RelationalAdjacency:
 
     Attributes:
         num_nodes: rows of the node table.
+        num_types: one more than the largest type.
         weight: ``(E,)`` weights of the typed edges, in the order they were given.
     """
 
     num_nodes: int
+    num_types: int
     weight: Tensor
     entry_source: Tensor
     entry_type: Tensor
@@ -52,7 +54,7 @@ class RelationalAdjacency:
             latent_index: ``(2, P)`` int64, the edges that a mixture will weigh.
 
         Raises:
-            DataError: shapes do not agree or an edge names a node outside the table.
+            DataError: shapes do not agree, or an edge names a node outside the table or a type below 0.
         """
         if latent_index is None:
             latent_index = edge_index.new_empty(2, 0)
@@ -63,11 +65,16 @@ class RelationalAdjacency:
                 raise DataError(f"'{name}' names a node outside 0…{num_nodes - 1}; give the node table's row count.")
         if edge_type.shape != edge_index.shape[1:]:
             raise DataError(f"There are {edge_index.shape[1]} edges and {tuple(edge_type.shape)} types; give one each.")
+        if len(edge_type) and int(edge_type.min()) < 0:
+            raise DataError(f"An edge has type {int(edge_type.min())}; types count from 0.")
         if edge_weight is None:
             edge_weight = torch.ones(edge_index.shape[1], device=edge_index.device)
+        elif edge_weight.shape != edge_type.shape:
+            raise DataError(f"'edge_weight' must have shape {tuple(edge_type.shape)}; got {tuple(edge_weight.shape)}.")
         entries, entry = torch.unique(edge_type * num_nodes + edge_index[0], return_inverse=True)
         return cls(
             num_nodes=num_nodes,
+            num_types=int(edge_type.max()) + 1 if len(edge_type) else 0,
             weight=edge_weight,
             entry_source=entries % num_nodes,
             entry_type=entries // num_nodes,
@@ -78,6 +85,7 @@ class RelationalAdjacency:
     def to(self, device: torch.device | str) -> RelationalAdjacency:
         return RelationalAdjacency(
             self.num_nodes,
+            self.num_types,
             self.weight.to(device),
             self.entry_source.to(device),
             self.entry_type.to(device),
@@ -238,6 +246,10 @@ class RelationalConv(nn.Module):
     ) -> Tensor:
         if relations is None:
             raise DataError("This layer has no relation table of its own; pass 'relations' to forward.")
+        if adjacency.num_types > self.num_relations:
+            raise DataError(
+                f"An edge has type {adjacency.num_types - 1}, and the layer {self.num_relations} relations."
+            )
         pairs, table = len(adjacency.latent.row), (self.num_relations + self.num_mixture, self.in_channels)
         expected = {
             "x": (x, (adjacency.num_nodes, self.in_channels)),
