@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from lrdgraph.batch import Batch
+from lrdgraph.models.evidence import Explanation
 from lrdgraph.models.inputs import ModelInputs
+from lrdgraph.models.recommend import Recommendation, recommend
 
 
 class Recommender(nn.Module, ABC):
@@ -45,6 +48,23 @@ class Recommender(nn.Module, ABC):
             ``(B, N + 1)`` (column 0 is padding and meaningless) or ``(B, C)``.
         """
 
+    def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
+        """The parts of the scores of ``(B, C)`` candidates that can be told as reasons; None where there are none."""
+        return None
+
+    def recommend(
+        self,
+        histories: Sequence[Sequence[str]],
+        times: Sequence[Sequence[int]] | None = None,
+        at: int | Sequence[int] | None = None,
+        k: int = 10,
+        *,
+        filter_seen: bool = True,
+        reasons: int = 0,
+    ) -> list[list[Recommendation]]:
+        """The best ``k`` items for any histories of external ids; see :func:`lrdgraph.models.recommend.recommend`."""
+        return recommend(self, histories, times, at, k, filter_seen=filter_seen, reasons=reasons)
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalar terms of one training batch; ``"total"`` is what is minimised."""
         raise TypeError(f"{type(self).__name__} has nothing to train; its score is a statistic.")
@@ -66,7 +86,8 @@ class Recommender(nn.Module, ABC):
         return sum(p.numel() for p in self.parameters())
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.inputs.num_items:,} items, {self.num_parameters:,} parameters, {self.settings})"
+        size = f"{self.inputs.num_items:,} items, {self.num_parameters:,} parameters"
+        return f"{type(self).__name__}({size}, {self.settings})"
 
 
 def pick(scores: Tensor, candidates: Tensor | None) -> Tensor:

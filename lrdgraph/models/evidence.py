@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lrdgraph.batch import Batch
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -40,6 +42,61 @@ def history_pairs(history: Tensor, time: Tensor, moment: Tensor, columns: Tensor
     position, event = visible.nonzero(as_tuple=True)
     gap = moment[row, column][position] - time[row[position], event]
     return Pairs(position, history[row[position], event], gap)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The parts that edges from history to candidate add to scores; ``X`` parts, one for each event, edge and relation.
+
+    Attributes:
+        row: ``(X,)`` int64, which of ``B`` histories.
+        column: ``(X,)`` int64, which of its ``C`` candidates.
+        item: ``(X,)`` int64, the history item.
+        relation: ``(X,)`` int64 positions in ``labels``.
+        seconds: ``(X,)`` int64 from the event to the request.
+        value: ``(X,)`` float, what is added to the score.
+        labels: relations as a reader sees them.
+    """
+
+    row: Tensor
+    column: Tensor
+    item: Tensor
+    relation: Tensor
+    seconds: Tensor
+    value: Tensor
+    labels: tuple[str, ...]
+
+
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Pair, candidate column, relation and value, each ``(X,)``."""
+
+
+def explanation(pairs: Pairs, parts: list[Parts], labels: tuple[str, ...]) -> Explanation:
+    """Join the parts that the evidence modules give for the last column of each history, where position is row."""
+    pair, column, relation, value = (torch.cat(each) for each in zip(*parts, strict=True))
+    return Explanation(pairs.position[pair], column, pairs.item[pair], relation, pairs.gap[pair], value, labels)
+
+
+def among(position: Tensor, item: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of ``X`` (position, item) are candidates of their row: their indices ``(Y,)`` and columns ``(Y,)``.
+
+    Args:
+        position, item: ``(X,)``.
+        candidates: ``(B, C)`` items, distinct within a row; of equals one is found.
+    """
+    base = int(torch.cat([candidates.flatten(), item]).amax()) + 1 if candidates.numel() else 1
+    rows = torch.arange(len(candidates), device=candidates.device)[:, None]
+    keys, order = (rows * base + candidates).flatten().sort()
+    asked = position * base + item
+    place = torch.searchsorted(keys, asked).clamp(max=max(len(keys) - 1, 0))
+    found = (keys[place] == asked).nonzero().squeeze(1) if len(keys) else place[:0]
+    return found, order[place[found]] % max(candidates.size(1), 1)
+
+
+def last_columns(batch: Batch) -> Tensor:
+    """``(B, 2)`` row and last column of each history: the query positions of a request."""
+    rows = torch.arange(len(batch), device=batch.history.device)
+    return torch.stack([rows, torch.full_like(rows, batch.history.size(1) - 1)], dim=1)
 
 
 class EdgeLists(nn.Module):
@@ -96,6 +153,14 @@ class TypedEvidence(nn.Module):
         value = kernel.flatten()[owner * kernel.size(1) + self.relation[edge]] * self.weight[edge]
         return pairs.position[owner], self.edges.target[edge], value
 
+    def explain(self, pairs: Pairs, kernel: Tensor, candidates: Tensor) -> Parts:
+        """The same values, those alone that fall on ``candidates`` ``(B, C)``."""
+        owner, edge = self.edges.expand(pairs.item)
+        kept, column = among(pairs.position[owner], self.edges.target[edge], candidates)
+        owner, edge = owner[kept], edge[kept]
+        relation = self.relation[edge]
+        return owner, column, relation, kernel[owner, relation] * self.weight[edge]
+
 
 class MixtureEvidence(nn.Module):
     """Evidence along edges that carry a mixture of relations: adds ``κ[q] · w_e`` for every edge ``e``.
@@ -114,6 +179,20 @@ class MixtureEvidence(nn.Module):
         owner, edge = self.edges.expand(pairs.item)
         value = (kernel[owner] * mixture[self.edges.order[edge]]).sum(1)
         return pairs.position[owner], self.edges.target[edge], value
+
+    def explain(self, pairs: Pairs, kernel: Tensor, mixture: Tensor, candidates: Tensor) -> Parts:
+        """The same values split by relation, ``κ_k · w_k``, those alone that fall on ``candidates`` ``(B, C)``."""
+        owner, edge = self.edges.expand(pairs.item)
+        kept, column = among(pairs.position[owner], self.edges.target[edge], candidates)
+        owner, edge = owner[kept], edge[kept]
+        value = kernel[owner] * mixture[self.edges.order[edge]]  # (X, K)
+        relation = torch.arange(value.size(1), device=value.device).repeat(len(value))
+        return (
+            owner.repeat_interleave(value.size(1)),
+            column.repeat_interleave(value.size(1)),
+            relation,
+            value.flatten(),
+        )
 
 
 def add_evidence(logits: Tensor, parts: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:

@@ -14,10 +14,19 @@ from lrdgraph.batch import Batch
 from lrdgraph.discovery.diagnostics import usage
 from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.pairs import batch_pairs
+from lrdgraph.errors import ConfigError
 from lrdgraph.graph.candidates import nearest_text_pairs, two_hop_pairs, union
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
-from lrdgraph.models.base import dot, pick
-from lrdgraph.models.evidence import MixtureEvidence, TypedEvidence, add_evidence, history_pairs
+from lrdgraph.models.base import pick
+from lrdgraph.models.evidence import (
+    Explanation,
+    MixtureEvidence,
+    TypedEvidence,
+    add_evidence,
+    explanation,
+    history_pairs,
+    last_columns,
+)
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.registry import register
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
@@ -79,6 +88,7 @@ class Flagship(SequentialRecommender):
         d, n, k = settings.hidden_channels, inputs.num_items, settings.num_latent
         self.graph = graph
         self.num_predefined = len(graph.relations)
+        self.labels = (*(relation.label for relation in graph.relations), *(f"latent_{i}" for i in range(k)))
         self.discovery = None
         pairs = torch.empty(2, 0, dtype=torch.int64)
         if k:
@@ -129,7 +139,7 @@ class Flagship(SequentialRecommender):
     def enriched(self) -> EnrichedGraph:
         """The graph as it stands now, with latent edges weighed by the current posterior."""
         if self.discovery is None:
-            raise ValueError("this model has no discovered relations; set num_latent above 0 and latent='discovered'")
+            raise ConfigError("This model has no discovered relations; set num_latent above 0 and latent='discovered'.")
         return enrich(self.graph, self.pairs, self.discovery.posterior)
 
     def item_vectors(self) -> Tensor:
@@ -165,9 +175,25 @@ class Flagship(SequentialRecommender):
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         mixture, vectors = self._kept()
         query = self.encode(batch, vectors)[:, -1]
-        last = torch.stack([torch.arange(len(batch)), torch.full((len(batch),), batch.history.size(1) - 1)], dim=1)
-        scores = dot(query, vectors, self.bias, None)
-        return pick(self._evidence(scores, last.to(query.device), batch, mixture), candidates)
+        scores = self.base_scores(query, self.moments(batch)[:, -1], vectors)
+        return pick(self._evidence(scores, last_columns(batch), batch, mixture), candidates)
+
+    def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
+        """One part for each event, edge and relation; a latent relation's is ``κ_k · w_k``.
+
+        All parts of a candidate, its dot product and its bias add up to its score.
+        """
+        if not self.settings.evidence:
+            return None
+        mixture, _ = self._kept()
+        pairs = history_pairs(batch.history, batch.history_time, self.moments(batch), last_columns(batch))
+        kernel = self.kernel(pairs.gap)
+        parts = [self.typed_evidence.explain(pairs, kernel, candidates)]
+        if self.latent_evidence is not None:
+            latent = kernel[:, self.num_predefined :]
+            owner, column, relation, value = self.latent_evidence.explain(pairs, latent, mixture, candidates)
+            parts.append((owner, column, relation + self.num_predefined, value))
+        return explanation(pairs, parts, self.labels)
 
     def _kept(self) -> tuple[Tensor, Tensor]:
         if self.training or torch.is_grad_enabled():

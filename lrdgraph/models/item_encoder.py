@@ -7,15 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def standardised(text: Tensor) -> Tensor:
-    """``(N + 1, T)`` language vectors with mean 0 and variance 1 / T over items in each column; row 0 stays zero."""
-    rows = text[1:].float()
-    scaled = (rows - rows.mean(0)) / rows.std(0).clamp(min=1e-6) / text.size(1) ** 0.5
-    return F.pad(scaled, (0, 0, 1, 0))
-
-
 class ItemEncoder(nn.Module):
     """``x_i = e_i + W t_i``: a free vector plus a projection of the language vector.
+
+    ``t`` is brought to mean 0 and variance 1 / T over items in each column. Mean and scale are measured once and saved
+    with the weights, so that items added later are read as those that were trained on.
 
     An item never trained on has ``e_i = 0`` (see ``popularity``), so that its text alone speaks for it.
 
@@ -31,13 +27,18 @@ class ItemEncoder(nn.Module):
 
     seen: Tensor
     text: Tensor | None
+    mean: Tensor
+    scale: Tensor
 
     def __init__(
         self, popularity: Tensor, text: Tensor | None, hidden_channels: int, dropout: float = 0.0, use_id: bool = True
     ) -> None:
         super().__init__()
         self.register_buffer("seen", (popularity > 0).float()[:, None], persistent=False)
-        self.register_buffer("text", None if text is None else standardised(text), persistent=False)
+        self.register_buffer("text", None if text is None else text.float(), persistent=False)
+        if text is not None:
+            self.register_buffer("mean", text[1:].float().mean(0))
+            self.register_buffer("scale", text[1:].float().std(0).clamp(min=1e-6) * text.size(1) ** 0.5)
         self.free = nn.Embedding(len(popularity), hidden_channels) if use_id else None
         self.project = None if text is None else nn.Linear(text.size(1), hidden_channels, bias=False)
         self.dropout = dropout
@@ -51,6 +52,8 @@ class ItemEncoder(nn.Module):
         if self.free is not None:
             parts.append(self.free.weight * self.seen)
         if self.project is not None and self.text is not None:
-            text = F.dropout(self.text, self.dropout, self.training) if self.dropout else self.text
-            parts.append(self.project(text))
+            text = self.text[1:] - self.mean
+            text = F.dropout(text, self.dropout, self.training) if self.dropout else text
+            # the scale divides the smaller matrix
+            parts.append(F.pad(F.linear(text, self.project.weight / self.scale), (0, 0, 1, 0)))
         return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]

@@ -1,0 +1,262 @@
+"""Recommendations for any history of external ids, with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrdgraph.batch import Batch, history_batch, windows
+from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.models.evidence import Explanation
+from lrdgraph.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from lrdgraph.models.base import Recommender
+
+_ROWS_AT_ONCE = 256
+_UNITS = (  # name, seconds, used from how many of it on: a month and a half reads better in days
+    ("year", 31_557_600, 2),
+    ("month", 2_629_800, 2),
+    ("day", 86_400, 1),
+    ("hour", 3_600, 1),
+    ("minute", 60, 1),
+    ("second", 1, 1),
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One edge from an event of the history to what is recommended.
+
+    Attributes:
+        item: external id of the history item.
+        relation: label of the relation that runs from it; a latent one is named ``latent_0`` and so on.
+        seconds_ago: from that event to the request.
+        weight: what the edge adds to the score.
+    """
+
+    item: str
+    relation: str
+    seconds_ago: int
+    weight: float
+
+    def __str__(self) -> str:
+        ago = _ago(self.seconds_ago)
+        return f"{self.relation} of {self.item}{f', {ago}' if ago else ''}"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        item: external id.
+        score: of the model; comparable within one request alone.
+        reasons: the edges that add most, the largest first.
+    """
+
+    item: str
+    score: float
+    reasons: tuple[Reason, ...] = ()
+
+    def __str__(self) -> str:
+        told = "; ".join(map(str, self.reasons))
+        return f"{self.item} ({self.score:.3f}){f': {told}' if told else ''}"
+
+
+def recommend(
+    model: Recommender,
+    histories: Sequence[Sequence[str]],
+    times: Sequence[Sequence[int]] | None = None,
+    at: int | Sequence[int] | None = None,
+    k: int = 10,
+    *,
+    filter_seen: bool = True,
+    reasons: int = 0,
+) -> list[list[Recommendation]]:
+    """The best ``k`` items for each history; people need not have been seen in training.
+
+    Of equal scores the item that stands first in the vocabulary is taken first, so that a history gets the same answer
+    in any company.
+
+    Args:
+        model: any recommender; its mode is left as it was.
+        histories: external item ids of each person, oldest first.
+        times: seconds since 1970 of each event; events are sorted by them, stably. None: all events happen at the
+            moment of the request, in the order given.
+        at: the moment of the request, in seconds, for all or for each; by default that of a history's last event.
+        k: how many items; fewer come back where the catalogue has no more.
+        filter_seen: leave out items of the history, the whole of it.
+        reasons: at most so many reasons for each item, if the model gives any; only edges that speak for it.
+
+    Raises:
+        UnknownIdError: an item is not in the vocabulary; the message names the nearest id.
+        DataError: a history is empty or is a string, times do not fit the histories or are no whole numbers, or a
+            request lies before the last event.
+        ConfigError: ``k`` is below 1 or ``reasons`` below 0.
+    """
+    if k < 1 or reasons < 0:
+        raise ConfigError(f"k must be 1 or more and reasons 0 or more; got k={k} and reasons={reasons}.")
+    events = _events(model.inputs.items, histories, times, at)
+    was_training = model.training
+    if was_training:  # switching forgets vectors that are kept for scoring
+        model.eval()
+    try:
+        with torch.no_grad():
+            starts = range(0, len(events.moment), _ROWS_AT_ONCE)
+            blocks = [_block(model, events, start, k, filter_seen, reasons) for start in starts]
+    finally:
+        if was_training:
+            model.train()
+    return list(chain.from_iterable(blocks))
+
+
+class _Events(NamedTuple):
+    """Histories in one flat array: row ``b`` owns ``offsets[b]:offsets[b + 1]``, sorted by time."""
+
+    item: np.ndarray
+    time: np.ndarray
+    offsets: np.ndarray
+    moment: np.ndarray
+
+
+def _events(
+    items: Vocabulary,
+    histories: Sequence[Sequence[str]],
+    times: Sequence[Sequence[int]] | None,
+    at: int | Sequence[int] | None,
+) -> _Events:
+    single = histories if isinstance(histories, str) else next((h for h in histories if isinstance(h, str)), None)
+    if single is not None:
+        raise DataError(f"A history is a list of item ids; got the string '{single[:60]}': put it into a list.")
+    lengths = np.fromiter(map(len, histories), dtype=np.int64, count=len(histories))
+    if not lengths.all():
+        raise DataError(f"History {int(lengths.argmin()) + 1} of {len(lengths)} is empty; give at least one item.")
+    ids = list(chain.from_iterable(histories))
+    other = next((name for name in ids if not isinstance(name, str)), None)
+    if other is not None:
+        raise DataError(f"An item id is {other!r} of type {type(other).__name__}; give ids as strings.")
+    item = items.index(ids)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    asked = None if at is None else _moments(at, len(lengths))
+    if times is None:
+        moment = np.zeros(len(lengths), dtype=np.int64) if asked is None else asked
+        return _Events(item, np.repeat(moment, lengths), offsets, moment)
+    time = _flat_times(times, lengths)
+    order = np.lexsort((time, np.repeat(np.arange(len(lengths)), lengths)))
+    item, time = item[order], time[order]
+    last = time[offsets[1:] - 1]
+    moment = last if asked is None else asked
+    if (moment < last).any():
+        row = int((moment < last).argmax())
+        raise DataError(
+            f"History {row + 1} of {len(lengths)} has an event at {last[row]}, after the request at {moment[row]}; "
+            "leave out later events or ask later."
+        )
+    return _Events(item, time, offsets, moment)
+
+
+def _moments(at: int | Sequence[int], number: int) -> np.ndarray:
+    moments = _whole(at, "'at'")
+    if moments.ndim > 1 or (moments.ndim == 1 and len(moments) != number):
+        raise DataError(f"'at' holds {moments.size} moments for {number} histories; give one, or one for each.")
+    return np.broadcast_to(moments, number)
+
+
+def _flat_times(times: Sequence[Sequence[int]], lengths: np.ndarray) -> np.ndarray:
+    if len(times) != len(lengths):
+        raise DataError(f"There are times for {len(times)} histories, and {len(lengths)} histories; give each its own.")
+    given = np.fromiter(map(len, times), dtype=np.int64, count=len(times))
+    if (given != lengths).any():
+        row = int((given != lengths).argmax())
+        raise DataError(
+            f"History {row + 1} of {len(lengths)} has {lengths[row]} items and {given[row]} times; give each item one."
+        )
+    return _whole(list(chain.from_iterable(times)), "'times'")
+
+
+def _whole(values: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError:  # a ragged list
+        array = np.asarray(None)
+    if array.dtype.kind not in "iu" and array.size:
+        raise DataError(f"{name} must be whole seconds since 1970; got {str(values)[:60]}.")
+    return array.astype(np.int64)
+
+
+def _block(
+    model: Recommender, events: _Events, start: int, k: int, filter_seen: bool, reasons: int
+) -> list[list[Recommendation]]:
+    stop = min(start + _ROWS_AT_ONCE, len(events.moment))
+    first, end = events.offsets[start:stop], events.offsets[start + 1 : stop + 1]
+    batch = _batch(events, first, end, events.moment[start:stop], model.max_length)
+    device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
+    batch = batch.to(device)
+    scores = model.score(batch).clone()
+    if bool(scores.isnan().any()):
+        raise DataError(f"{type(model).__name__} gives scores that are not numbers; it has diverged: train it again.")
+    scores[:, 0] = -torch.inf
+    if filter_seen:
+        row = np.repeat(np.arange(stop - start), end - first)
+        seen = torch.tensor(events.item[first[0] : end[-1]])
+        scores[torch.from_numpy(row).to(device), seen.to(device)] = -torch.inf
+    best = _best(scores, min(k, model.inputs.num_items))
+    value = scores.gather(1, best)
+    told = model.explain(batch, best) if reasons else None
+    why = None if told is None else _reasons(told, model.inputs.items, best.shape, reasons)
+
+    ids, width = model.inputs.items.ids(best.flatten().cpu().numpy()), best.size(1)
+    return [
+        [
+            Recommendation(ids[n], score, () if why is None else why[n])
+            for n, score in enumerate(row_scores, start=row * width)
+            if score > -np.inf
+        ]
+        for row, row_scores in enumerate(value.tolist())
+    ]
+
+
+def _batch(events: _Events, start: np.ndarray, end: np.ndarray, moment: np.ndarray, length: int) -> Batch:
+    at, real = windows(start, end, min(length, int((end - start).max())))
+    history, time = np.where(real, events.item[at], 0), np.where(real, events.time[at], 0)
+    return history_batch(history, time, moment, np.zeros(len(start), dtype=np.int64))
+
+
+def _best(scores: Tensor, k: int) -> Tensor:
+    """Columns ``(B, k)`` of the largest scores, falling, of equal ones the lower column first; as sorting would."""
+    threshold = scores.topk(k, dim=1).values[:, -1:]
+    above, equal = scores > threshold, scores == threshold
+    chosen = above | (equal & (equal.cumsum(1) <= k - above.sum(1, keepdim=True)))
+    column = chosen.nonzero()[:, 1].view(-1, k)
+    order = scores.gather(1, column).sort(dim=1, descending=True, stable=True).indices
+    return column.gather(1, order)
+
+
+def _reasons(told: Explanation, items: Vocabulary, shape: torch.Size, number: int) -> list[tuple[Reason, ...]]:
+    """The strongest reasons of each of ``B × k`` recommendations, in flat order."""
+    group = (told.row * shape[1] + told.column).cpu().numpy()
+    value = told.value.double().cpu().numpy()
+    order = np.lexsort((-value, group))
+    order = order[value[order] > 0]
+    group = group[order]
+    rank = np.arange(len(group)) - np.searchsorted(group, group)
+    order, group = order[rank < number], group[rank < number]
+    names = items.ids(told.item.cpu().numpy()[order])
+    columns = (told.relation.cpu().numpy()[order], told.seconds.cpu().numpy()[order], value[order])
+    rows = zip(names, *(column.tolist() for column in columns), strict=True)
+    whole = [Reason(name, told.labels[relation], seconds, weight) for name, relation, seconds, weight in rows]
+    bounds = np.searchsorted(group, np.arange(shape[0] * shape[1] + 1)).tolist()
+    return [tuple(whole[low:high]) for low, high in pairwise(bounds)]
+
+
+def _ago(seconds: int) -> str:
+    fitting = ((name, seconds // size) for name, size, least in _UNITS if seconds >= least * size)
+    name, number = next(fitting, ("", 0))
+    return f"{number} {name}{'s' if number > 1 else ''} ago" if number else ""
