@@ -84,7 +84,9 @@ def from_hetero_data(data: HeteroData) -> AnyGraph:
         raise DataError(f"The graph has nodes of type '{strange[0]}'; known types are {' and '.join(NODE_KINDS)}.")
     items, attributes = (_node_ids(data, kind) for kind in NODE_KINDS)
     shift = {"item": 1, "attribute": len(items) + 1}
-    typed = [edge_type for edge_type in data.edge_types if "posterior" not in data[edge_type]]
+    mixed = ("item", LATENT, "item")
+    has_latent = mixed in data.edge_types and "posterior" in data[mixed]
+    typed = [edge_type for edge_type in data.edge_types if not (has_latent and edge_type == mixed)]
     relations = RelationVocabulary.from_json(getattr(data, "relations", []))
     index, kinds, weight = [torch.empty(2, 0, dtype=torch.int64)], [torch.empty(0, dtype=torch.int64)], [torch.empty(0)]
     for source, name, destination in typed:
@@ -95,10 +97,9 @@ def from_hetero_data(data: HeteroData) -> AnyGraph:
         kinds.append(torch.full(store.edge_index.shape[1:], relations.index(name)))
         weight.append(store.edge_weight.float() if "edge_weight" in store else torch.ones(store.edge_index.shape[1]))
     graph = ItemGraph(torch.cat(index, 1), torch.cat(kinds), torch.cat(weight), relations, items, attributes)
-    if ("item", LATENT, "item") not in data.edge_types or "posterior" not in data["item", LATENT, "item"]:
+    if not has_latent:
         return graph
-    mixed = data["item", LATENT, "item"]
-    return _enriched(graph, mixed.edge_index + 1, mixed.posterior, getattr(data, "latent", None))
+    return _enriched(graph, data[mixed].edge_index + 1, data[mixed].posterior, getattr(data, "latent", None))
 
 
 def to_networkx(graph: AnyGraph) -> MultiDiGraph:
@@ -176,10 +177,13 @@ def from_networkx(network: MultiDiGraph) -> AnyGraph:
         items,
         attributes,
     )
-    if "latent" not in network.graph:
-        return graph
-    names = [relation.name for relation in RelationVocabulary.from_json(network.graph["latent"])]
     mixed = sorted((edge for edge in edges if "posterior" in edge[3]), key=lambda edge: edge[:2])
+    if not mixed and "latent" not in network.graph:
+        return graph
+    names = list(RelationVocabulary.from_json(network.graph.get("latent", [])).names)
+    for name in (name for *_, about in mixed for name in about["posterior"]):
+        if name not in names:
+            raise DataError(f"A posterior names the relation '{name}', which G.graph['latent'] does not list; add it.")
     values = [[about["posterior"].get(name, 0.0) for name in names] for *_, about in mixed]
     posterior = torch.tensor(values, dtype=torch.float32).reshape(len(mixed), len(names))
     return _enriched(graph, _pairs(mixed), posterior, network.graph["latent"])
