@@ -36,9 +36,10 @@ def bpr(positive: Tensor, negatives: Tensor) -> Tensor:
 def gbce(positive: Tensor, negatives: Tensor, num_items: int, calibration: float = 0.75) -> Tensor:
     """Generalised binary cross-entropy, mean over ``P``.
 
-    ``−[β · log σ(s⁺) + Σ_c log(1 − σ(s_c))]`` with ``β = α(t(1 − 1/α) + 1/α)`` and ``α = C / (N − 1)``.
+    ``−[β · log σ(s⁺) + Σ_c log(1 − σ(s_c))] / (C + 1)`` with ``β = α(t(1 − 1/α) + 1/α)`` and ``α = C / (N − 1)``.
     Source: Petrov and Macdonald, *gSASRec* (arXiv 2308.07192), eq. 7–9; ``calibration`` is its ``t``.
     """
     rate = negatives.size(1) / (num_items - 1)
     beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
-    return -(beta * F.logsigmoid(positive) + F.logsigmoid(-negatives).sum(1)).mean()
+    total = beta * F.logsigmoid(positive) + F.logsigmoid(-negatives).sum(1)
+    return -total.mean() / (negatives.size(1) + 1)
