@@ -34,14 +34,14 @@ class Vocabulary:
             raise DataError(f"The {kind} id '{twice}' occurs more than once; keep one row for each {kind}.")
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.series.to_list(), start=1)}
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.series.to_list())
 
     def __len__(self) -> int:
         return len(self.series)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return name in self._known
 
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} {self.kind}s)"
