@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pydantic
 
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError, nearest
@@ -78,7 +81,23 @@ def load(source: str | Path, format: str | None = None, **options: Any) -> Corpu
         if known is not None and option not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise ConfigError(f"Format '{loader.name}' has no option '{option}'{nearest(option, known)}; {takes}.")
+    _check_types(loader, options)
     return loader.load(path, **options)
+
+
+def _check_types(loader: Loader, options: dict[str, Any]) -> None:
+    """Refuse values of the wrong type; a hint of a reader's own that cannot be resolved is not checked."""
+    with suppress(NameError, pydantic.errors.PydanticUserError):
+        parameters = inspect.signature(loader.load, eval_str=True).parameters
+        for option in options.keys() & parameters.keys():
+            hint = parameters[option].annotation
+            try:
+                pydantic.TypeAdapter(Any if hint is inspect.Parameter.empty else hint).validate_python(options[option])
+            except pydantic.ValidationError:
+                expected = inspect.formatannotation(hint)
+                raise ConfigError(
+                    f"Option '{option}' of format '{loader.name}' must be {expected}, got {options[option]!r}."
+                ) from None
 
 
 def _named(name: str) -> Loader:

@@ -1,0 +1,7 @@
+"""``python -m lrdgraph.cli``, the same as ``lrdgraph``."""
+
+import sys
+
+from lrdgraph.cli.app import main
+
+sys.exit(main())

@@ -1,0 +1,122 @@
+"""``lrdgraph recommend``: a history in, titles with scores and reasons out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lrdgraph.cli.console import say
+from lrdgraph.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from lrdgraph.corpus import Corpus
+    from lrdgraph.experiment import Run
+    from lrdgraph.models.recommend import Recommendation
+
+
+def recommend(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
+    history: Annotated[str | None, typer.Option(metavar="ID,ID,…", help="Item ids, oldest first.")] = None,
+    times: Annotated[
+        str | None, typer.Option(metavar="T,T,…", help="When each happened: seconds since 1970, or ISO dates (UTC).")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="T", help="The moment of the request; by default that of the last event.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Take this person's history from the corpus.")] = None,
+    data: Annotated[str | None, typer.Option(help="Where the corpus lies now, for --user.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    reasons: Annotated[int, typer.Option(help="At most so many reasons for each.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Recommend items and say why.
+
+    The history may be that of a person never seen, and hold items never trained on.
+    """
+    if (history is None) == (user is None):
+        raise ConfigError("Give either --history with item ids or --user with an id of the corpus.")
+    if times is not None and history is None:
+        raise ConfigError("--times belongs to --history; a --user brings the times of the corpus.")
+    moments = None if times is None else [_seconds(text, "--times") for text in times.split(",")]
+    asked = None if at is None else _seconds(at, "--at")
+    from lrdgraph.experiment import load_run
+    from lrdgraph.models.recommend import recommend as best
+
+    run = load_run(folder)
+    if user is not None:
+        items, moments = history_of(run, user, data)
+    else:
+        items = [item.strip() for item in str(history).split(",")]
+        if not all(items):
+            raise DataError(f"The history '{history}' has an empty id; separate ids by single commas.")
+    found = best(run.model, [items], None if moments is None else [moments], asked, k, reasons=reasons)[0]
+    if as_json:
+        names = dict(zip(run.model.inputs.items.series.to_list(), run.titles, strict=True))
+        say(json.dumps({"history": items, "recommendations": _plain(found, names)}, indent=2, ensure_ascii=False))
+    else:
+        show_recommendations(run, items, found)
+
+
+def show_recommendations(run: Run, items: Sequence[str], found: Sequence[Recommendation], recent: int = 5) -> None:
+    """Print the end of a history and what is recommended after it, by title, each with its reasons."""
+    names = dict(zip(run.model.inputs.items.series.to_list(), run.titles, strict=True))
+    say(f"after {len(items)} items, the last {min(recent, len(items))} being")
+    for item in items[-recent:]:
+        say(f"    {names[item]} [{item}]")
+    for number, one in enumerate(found, start=1):
+        say(f"{number:>3}. {names[one.item]} [{one.item}]  {one.score:.3f}")
+        for reason in one.reasons:
+            say(f"       {replace(reason, item=names[reason.item])}  ({reason.weight:+.3f})")
+
+
+def history_of(run: Run, user: str, data: str | None = None) -> tuple[list[str], list[int]]:
+    """Items and times of all that a person did, oldest first, from the corpus of the run.
+
+    Raises:
+        UnknownIdError: the corpus has no such person. DataError: it is not the corpus of the run.
+    """
+    from lrdgraph.experiment.run import load_corpus
+
+    settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
+    corpus = load_corpus(settings)
+    if corpus.fingerprint != run.fingerprint:
+        raise DataError(f"{settings.data.source} is not the corpus of {run.folder}; name that one with --data.")
+    return events_of(corpus, int(corpus.users.index([user])[0]))
+
+
+def events_of(corpus: Corpus, user: int) -> tuple[list[str], list[int]]:
+    """Item ids and times of one user's events, oldest first; ties stand as in the source."""
+    import numpy as np
+
+    rows = np.flatnonzero(corpus.user == user)
+    rows = rows[np.argsort(corpus.time[rows], kind="stable")]
+    return corpus.items.ids(corpus.item[rows]), corpus.time[rows].tolist()
+
+
+def _plain(found: Sequence[Recommendation], names: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        asdict(one)
+        | {"title": names[one.item]}
+        | {"reasons": [asdict(reason) | {"title": names[reason.item]} for reason in one.reasons]}
+        for one in found
+    ]
+
+
+def _seconds(text: str, option: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(
+            f"{option} has '{text}', which is no moment; give seconds since 1970 or a date such as 2014-07-23."
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

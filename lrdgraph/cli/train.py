@@ -1,0 +1,82 @@
+"""``lrdgraph train``: an experiment file in, a folder with the trained model and its result out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lrdgraph.cli.console import Bar, Changes, say
+from lrdgraph.cli.metrics import show_metrics
+
+if TYPE_CHECKING:
+    from lrdgraph.corpus import Corpus
+    from lrdgraph.experiment import ExperimentSettings, Run
+
+
+def train(
+    file: Annotated[Path, typer.Argument(help="The experiment, a TOML file.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; one found there is resumed.")],
+    data: Annotated[str | None, typer.Option(help="Replaces data.source.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Replaces training.seed.")] = None,
+    changes: Changes = None,
+) -> None:
+    """Train a model, or go on training it.
+
+    Validation metrics go to OUT/result.json; those on test come from evaluate.
+    """
+    from lrdgraph.experiment import read_experiment
+    from lrdgraph.experiment.run import load_corpus
+    from lrdgraph.storage import read_json
+
+    settings = read_experiment(file, changes or (), data=data, seed=seed)
+    corpus = load_corpus(settings)
+    say(repr(corpus))
+    run_shown(settings, out, corpus)
+    result = read_json(out / "result.json")
+    show_metrics(f"{settings.name}, validation", {"value": result["metrics"]["validation"]})
+    seconds, memory = result["seconds"]["this_process"], result["peak_memory_gb"]
+    say(f"best epoch {result['best_epoch']} of {result['epochs']}, {seconds:.1f} s, {memory:.2f} GB at most")
+    say(f"result:     {out / 'result.json'}")
+    say(f"checkpoint: {out / 'best'}")
+    say(f"log:        {out / 'log.jsonl'}")
+    say(f"next:       lrdgraph evaluate {out} --split test")
+
+
+def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
+    """Train with a bar for the steps and a line for each epoch; says so where a run is resumed."""
+    from lrdgraph.experiment import run_experiment
+    from lrdgraph.training.checkpoint import load_state
+
+    found = load_state(out / "last")
+    epochs, metric = settings.training.epochs, settings.training.metric
+    epoch = found["epoch"] if found is not None else 0
+    if found is not None:
+        say(f"resuming the run in {out} after epoch {epoch} of {epochs}")
+    with Bar("encoding item texts") as encoding, Bar("") as steps:
+
+        def step(done: int, total: int) -> None:
+            steps.label = f"epoch {epoch + 1}/{epochs}"
+            steps(done, total)
+
+        def report(entry: dict[str, Any]) -> None:
+            nonlocal epoch
+            epoch = entry["epoch"]
+            say(epoch_line(entry, epochs, metric))
+
+        run = run_experiment(settings, out, corpus=corpus, encoding=encoding, report=report, step_done=step)
+    if found is not None and epoch == found["epoch"]:
+        say("nothing was left to train")
+    return run
+
+
+def epoch_line(entry: dict[str, Any], epochs: int, metric: str) -> str:
+    """What one epoch came to, in one line: loss terms, the validation metric and seconds."""
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in entry["loss"].items() if name != "total")
+    line = f"epoch {entry['epoch']:>{len(str(epochs))}}/{epochs}  loss {entry['loss']['total']:.4f}"
+    if len(entry["loss"]) > 2:
+        line += f" ({terms})"
+    if "validation" in entry:
+        line += f"  {metric} {entry['validation'][metric]:.4f}"
+    return f"{line}  {entry['seconds'] + entry.get('evaluation_seconds', 0.0):.1f} s"
