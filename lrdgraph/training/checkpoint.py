@@ -34,7 +34,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def save_checkpoint(folder: Path, weights: dict[str, Tensor], state: dict[str, Any], **more: dict[str, Tensor]) -> None:
-    """Replace ``folder`` by one with ``model.safetensors``, ``state.json`` and a safetensors file for each of ``more``."""
+    """Replace ``folder`` by ``model.safetensors``, ``state.json`` and a safetensors file for each of ``more``."""
     with atomic_folder(folder) as out:
         save_tensors(weights, out / "model.safetensors")
         for name, tensors in more.items():
@@ -43,9 +43,19 @@ def save_checkpoint(folder: Path, weights: dict[str, Tensor], state: dict[str, A
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
-    """``state.json`` of a checkpoint, or None where there is no checkpoint."""
+    """``state.json`` of a checkpoint, or None where there is no checkpoint.
+
+    Raises:
+        DataError: the file is no JSON object.
+    """
     settle_folder(folder)
-    return read_json(folder / "state.json") if (folder / "state.json").exists() else None
+    path = folder / "state.json"
+    if not path.exists():
+        return None
+    state = read_json(path)
+    if not isinstance(state, dict):
+        raise DataError(f"{path} does not hold the state of a training run; restore it or train anew.")
+    return state
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
@@ -56,17 +66,24 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     """
     settle_folder(folder)
     path = folder / "model.safetensors"
-    weights, own = load_tensors(path), model.state_dict()
-    for name in sorted(own.keys() ^ weights.keys()):
-        side = "lacks" if name in own else "holds an unknown"
-        raise DataError(f"{path} {side} tensor '{name}'; it belongs to another model or other settings.")
-    for name, tensor in weights.items():
-        if own[name].shape != tensor.shape:
-            found, expected = tuple(tensor.shape), tuple(own[name].shape)
-            raise DataError(
-                f"{path}: '{name}' has shape {found}, the model expects {expected}; match data and settings."
-            )
+    weights = load_tensors(path)
+    check_tensors(weights, model.state_dict(), path)
     model.load_state_dict(weights)
+
+
+def check_tensors(found: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    """Compare names and shapes of tensors from ``path`` with those they are to replace.
+
+    Raises:
+        DataError: a tensor is missing, unknown or of another shape.
+    """
+    for name in sorted(expected.keys() ^ found.keys()):
+        side = "lacks" if name in expected else "holds an unknown"
+        raise DataError(f"{path} {side} tensor '{name}'; it belongs to another model or other settings.")
+    for name, tensor in found.items():
+        if expected[name].shape != tensor.shape:
+            held, wanted = tuple(tensor.shape), tuple(expected[name].shape)
+            raise DataError(f"{path}: '{name}' has shape {held}, the model expects {wanted}; match data and settings.")
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -75,11 +92,18 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{i}.{k}": torch.as_tensor(v) for i, entry in state.items() for k, v in entry.items()}
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put tensors from :func:`optimizer_tensors` back."""
-    whole = optimizer.state_dict()
+def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
+    """Put tensors from :func:`optimizer_tensors`, saved at ``path``, back.
+
+    Raises:
+        DataError: the file is missing or broken, or belongs to other parameters.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    for name, tensor in load_tensors(path).items():
+        index, _, key = name.partition(".")
+        number = int(index) if index.isdecimal() else len(parameters)
+        if number >= len(parameters) or tensor.shape not in (parameters[number].shape, torch.Size()):
+            raise DataError(f"{path}: '{name}' fits no parameter of the model; match data and settings.")
+        state.setdefault(number, {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -47,7 +47,8 @@ class TrainingSettings:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        least = {"epochs": 1, "batch_size": 1, "evaluate_every": 1, "patience": 0, "clip": 0, "weight_decay": 0}
+        least = {"epochs": 1, "batch_size": 1, "evaluate_every": 1}
+        least |= {"patience": 0, "clip": 0, "weight_decay": 0, "seed": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ConfigError(f"[training] {name} is {getattr(self, name)}; it must be at least {bound}.")

@@ -24,6 +24,7 @@ from lrdgraph.evaluation.settings import EvaluationSettings
 from lrdgraph.models.base import Recommender
 from lrdgraph.splits import Sequences, Split
 from lrdgraph.training.checkpoint import (
+    check_tensors,
     load_optimizer,
     load_state,
     load_tensors,
@@ -64,14 +65,31 @@ class TrainingState:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> TrainingState:
+    def from_json(cls, value: dict[str, Any], path: Path) -> TrainingState:
+        """The state that ``path`` held.
+
+        Raises:
+            DataError: it is no state.
+        """
+        kinds = {"epoch": int, "best": float | int | None, "best_epoch": int, "waited": int, "log": list}
+        if any(not isinstance(value.get(name, ...), kind) for name, kind in kinds.items()):
+            raise DataError(f"{path} does not hold the state of a training run; restore it or train anew.")
         best = -math.inf if value["best"] is None else value["best"]
         return cls(value["epoch"], best, value["best_epoch"], value["waited"], value["log"])
 
 
 def device_of(name: str) -> torch.device:
-    """``"auto"`` is the GPU where there is one."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    """``"auto"`` is the GPU where there is one.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise ConfigError(f"There is no device '{name}' here; use 'auto' or 'cpu'.") from None
+    return device
 
 
 def validate(model: Recommender, split: Split, role: str, settings: EvaluationSettings) -> Evaluation:
@@ -216,8 +234,8 @@ class _Loop:
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
             if step_done is not None:
-                step_done(step + 1, self.steps)
-        means = {name: float(value) / self.steps for name, value in sums.items()}
+                step_done(step + 1, len(batches))
+        means = {name: float(value) / len(batches) for name, value in sums.items()}
         if not math.isfinite(means["total"]):
             raise DataError(
                 f"The loss is {means['total']} in epoch {epoch + 1}; lower [training] learning_rate or set clip."
@@ -251,14 +269,17 @@ class _Loop:
 
     def resume(self, folder: Path) -> TrainingState:
         """Load ``last/`` where it exists."""
-        found = load_state(folder / "last")
+        last = folder / "last"
+        found = load_state(last)
         if found is None:
             return TrainingState()
-        load_weights(self.model, folder / "last")
-        load_optimizer(self.optimizer, load_tensors(folder / "last" / "optimizer.safetensors"))
-        for name, tensor in load_tensors(folder / "last" / "average.safetensors").items():
-            self.average[name] = tensor.to(self.device)
-        return TrainingState.from_json(found)
+        state = TrainingState.from_json(found, last / "state.json")
+        load_weights(self.model, last)
+        load_optimizer(self.optimizer, last / "optimizer.safetensors")
+        averages = load_tensors(last / "average.safetensors")
+        check_tensors(averages, self.average, last / "average.safetensors")
+        self.average = {name: tensor.to(self.device) for name, tensor in averages.items()}
+        return state
 
 
 class _Swapped:
