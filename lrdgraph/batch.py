@@ -94,19 +94,22 @@ def training_windows(sequences: Sequences, length: int) -> tuple[np.ndarray, np.
 def epoch_order(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 16) -> list[np.ndarray]:
     """Rows of each batch of one epoch, in random order, with windows of like length together.
 
-    Rows are shuffled, sorted by length within pools of ``pool`` batches, and the batches shuffled; so little of a
-    batch is padding.
+    Rows are shuffled, sorted by length within pools of ``pool`` batches, cut so that every batch learns about the same
+    number of transitions, and the batches shuffled: little of a batch is padding, and every transition weighs alike.
 
     Args:
         lengths: ``(W,)`` transitions of each window.
-        batch_size: rows per batch; the last may be smaller.
+        batch_size: rows per batch on average; ``ceil(W / batch_size)`` batches at most.
         rng: the only source of chance.
         pool: batches that are sorted together.
     """
     order = rng.permutation(len(lengths))
     group = np.arange(len(order)) // (batch_size * pool)
     order = order[np.lexsort((lengths[order], group))]
-    batches = np.split(order, np.arange(batch_size, len(order), batch_size))
+    steps = -(-len(order) // batch_size)
+    learnt = np.cumsum(lengths[order])
+    cuts = np.searchsorted(learnt, learnt[-1] * np.arange(1, steps) / steps, side="right")
+    batches = [rows for rows in np.split(order, cuts) if len(rows)]
     return [batches[i] for i in rng.permutation(len(batches))]
 
 

@@ -257,7 +257,7 @@ def _save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
     if (folder / "items.parquet").exists():
         return
     with atomic_folder(folder) as out:
-        tensors = {"popularity": inputs.popularity} | ({} if inputs.text is None else {"text": inputs.text})
+        tensors = {"popularity": inputs.popularity, "events": inputs.events} | ({} if inputs.text is None else {"text": inputs.text})
         save_tensors(tensors, out / "inputs.safetensors")
         table = pl.concat([corpus.items.series.to_frame(), corpus.fields.rename(_field)], how="horizontal")
         table.write_parquet(out / "items.parquet")
@@ -275,7 +275,7 @@ def _load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
     graph = ItemGraph.load(folder / "graph") if (folder / "graph").exists() else None
     items = Vocabulary(table["id"], "item")
     fields = table.drop("id").rename(lambda name: name.removeprefix("field:"))
-    return ModelInputs(items, tensors["popularity"], tensors.get("text"), graph), fields
+    return ModelInputs(items, tensors["popularity"], tensors["events"], tensors.get("text"), graph), fields
 
 
 def _field(name: str) -> str:

@@ -125,7 +125,7 @@ class EdgeLists(nn.Module):
         counts = self.offsets[item + 1] - first
         owner = torch.repeat_interleave(torch.arange(len(item), device=item.device), counts)
         shift = first - (counts.cumsum(0) - counts)
-        return owner, torch.arange(len(owner), device=item.device) + shift[owner]
+        return owner, torch.arange(len(owner), device=item.device) + shift.index_select(0, owner)
 
 
 class TypedEvidence(nn.Module):
@@ -150,8 +150,10 @@ class TypedEvidence(nn.Module):
     def forward(self, pairs: Pairs, kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query position, candidate and value ``(X,)`` of every edge, from ``κ (Q, R)``."""
         owner, edge = self.edges.expand(pairs.item)
-        value = kernel.flatten()[owner * kernel.size(1) + self.relation[edge]] * self.weight[edge]
-        return pairs.position[owner], self.edges.target[edge], value
+        # index_select, because the gradient of plain indexing sorts its index first
+        entry = owner * kernel.size(1) + self.relation.index_select(0, edge)
+        value = kernel.flatten().index_select(0, entry) * self.weight.index_select(0, edge)
+        return pairs.position.index_select(0, owner), self.edges.target.index_select(0, edge), value
 
     def explain(self, pairs: Pairs, kernel: Tensor, candidates: Tensor) -> Parts:
         """The same values, those alone that fall on ``candidates`` ``(B, C)``."""
@@ -177,8 +179,9 @@ class MixtureEvidence(nn.Module):
     def forward(self, pairs: Pairs, kernel: Tensor, mixture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As :meth:`TypedEvidence.forward`, from ``κ (Q, K)`` and ``w (E, K)`` in the order the edges were given."""
         owner, edge = self.edges.expand(pairs.item)
-        value = (kernel[owner] * mixture[self.edges.order[edge]]).sum(1)
-        return pairs.position[owner], self.edges.target[edge], value
+        weights = mixture.index_select(0, self.edges.order.index_select(0, edge))  # (X, K)
+        value = (kernel.index_select(0, owner) * weights).sum(1)
+        return pairs.position.index_select(0, owner), self.edges.target.index_select(0, edge), value
 
     def explain(self, pairs: Pairs, kernel: Tensor, mixture: Tensor, candidates: Tensor) -> Parts:
         """The same values split by relation, ``κ_k · w_k``, those alone that fall on ``candidates`` ``(B, C)``."""

@@ -111,7 +111,10 @@ class Flagship(SequentialRecommender):
                     own_tables=False,
                 )
         self.register_buffer("pairs", pairs, persistent=False)
-        self.relations = nn.Parameter(1 + torch.randn(self.num_predefined + k, d) * d**-0.5)
+        # latent relations start far apart: from alike ones the DVAE would never learn to tell them
+        self.relations = nn.Parameter(torch.randn(self.num_predefined + k, d))
+        with torch.no_grad():
+            self.relations[: self.num_predefined].mul_(d**-0.5).add_(1)
         self.attribute_vectors = nn.Parameter(torch.randn(len(graph.attributes), d) * d**-0.5 / 4)
         self.convolutions = nn.ModuleList(
             RelationalConv(d, d, self.num_predefined, k, own_relations=False) for _ in range(settings.graph_layers)
@@ -210,7 +213,7 @@ class Flagship(SequentialRecommender):
         evidence = partial(self._evidence, batch=batch, mixture=mixture)
         terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
         total = terms["recommendation"]
-        raw = self.items.free.weight
+        raw = self.items()
         if self.discovery is not None and self.settings.discovery_weight:
             i, j = batch_pairs(batch.history, batch.target, self.settings.discovery_pairs)
             found = self.discovery.loss(i, j, raw, self.relations[self.num_predefined :])

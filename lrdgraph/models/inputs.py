@@ -22,12 +22,14 @@ class ModelInputs:
     Attributes:
         items: the item vocabulary, ``N`` items.
         popularity: ``(N + 1,)`` float32 training events of each item.
+        events: ``(2, M)`` int64 item and time of every training event, sorted by time; who it was is not kept.
         text: ``(N + 1, T)`` float32 language vectors, row 0 zero, or None.
         graph: predefined relations, or None.
     """
 
     items: Vocabulary
     popularity: Tensor
+    events: Tensor
     text: Tensor | None = None
     graph: ItemGraph | None = None
 
@@ -69,4 +71,6 @@ def model_inputs(
         text = torch.zeros(len(vectors) + 1, vectors.shape[1])
         text[1:] = torch.from_numpy(np.array(vectors, dtype=np.float32))
     counts = np.bincount(training.item, minlength=corpus.num_items + 1).astype(np.float32)
-    return ModelInputs(corpus.items, torch.from_numpy(counts), text, graph)
+    order = np.argsort(training.time, kind="stable")
+    events = torch.from_numpy(np.stack([training.item[order], training.time[order]]))
+    return ModelInputs(corpus.items, torch.from_numpy(counts), events, text, graph)

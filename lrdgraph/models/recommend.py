@@ -90,7 +90,8 @@ def recommend(
         histories: external item ids of each person, oldest first.
         times: seconds since 1970 of each event; events are sorted by them, stably. None: all events happen at the
             moment of the request, in the order given.
-        at: the moment of the request, in seconds, for all or for each; by default that of a history's last event.
+        at: the moment of the request, in seconds, for all or for each; by default that of a history's last event, and
+            without times that of the last event the model was built from.
         k: how many items; fewer come back where the catalogue has no more.
         filter_seen: leave out items of the history, the whole of it.
         reasons: at most so many reasons for each item, if the model gives any; only edges that speak for it.
@@ -103,7 +104,8 @@ def recommend(
     """
     if k < 1 or reasons < 0:
         raise ConfigError(f"k must be 1 or more and reasons 0 or more; got k={k} and reasons={reasons}.")
-    events = _events(model.inputs.items, histories, times, at)
+    known = model.inputs.events
+    events = _events(model.inputs.items, histories, times, at, now=int(known[1, -1]) if known.numel() else 0)
     was_training = model.training
     if was_training:  # switching forgets vectors that are kept for scoring
         model.eval()
@@ -131,6 +133,7 @@ def _events(
     histories: Sequence[Sequence[str]],
     times: Sequence[Sequence[int]] | None,
     at: int | Sequence[int] | None,
+    now: int,
 ) -> _Events:
     single = histories if isinstance(histories, str) else next((h for h in histories if isinstance(h, str)), None)
     if single is not None:
@@ -146,7 +149,7 @@ def _events(
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     asked = None if at is None else _moments(at, len(lengths))
     if times is None:
-        moment = np.zeros(len(lengths), dtype=np.int64) if asked is None else asked
+        moment = _moments(now, len(lengths)) if asked is None else asked
         return _Events(item, np.repeat(moment, lengths), offsets, moment)
     time = _flat_times(times, lengths)
     order = np.lexsort((time, np.repeat(np.arange(len(lengths)), lengths)))

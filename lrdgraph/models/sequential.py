@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
-from lrdgraph.models.base import Recommender, dot
+from lrdgraph.models.base import Recommender, dot, pick
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
+from lrdgraph.models.trend import RecentPopularity
 from lrdgraph.nn.losses import full_cross_entropy
 from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
@@ -34,6 +35,7 @@ class SequentialSettings:
         use_id: whether items have free vectors.
         time: ``"request"`` reads gaps between events and up to the request, ``"history"`` only up to the last event,
             ``"none"`` no times.
+        trend: whether scores read the popularity of each item as it stood at the request.
         label_smoothing: of the cross-entropy.
     """
 
@@ -46,6 +48,7 @@ class SequentialSettings:
     text_dropout: float = 0.0
     use_id: bool = True
     time: str = "request"
+    trend: bool = False
     label_smoothing: float = 0.0
 
 
@@ -65,6 +68,7 @@ class SequentialRecommender(Recommender):
         self.items = ItemEncoder(inputs.popularity, text, d, settings.text_dropout, settings.use_id)
         self.position = nn.Embedding(settings.max_length, d)
         self.gap = GapEmbedding(d) if settings.time != "none" else None
+        self.trend = RecentPopularity(*inputs.events, inputs.num_items) if settings.trend else None
         self.encoder = CausalTransformer(d, settings.num_layers, settings.num_heads, settings.dropout)
         self.bias = nn.Parameter(torch.zeros(inputs.num_items + 1))
         nn.init.normal_(self.position.weight, std=0.02)
@@ -96,7 +100,7 @@ class SequentialRecommender(Recommender):
         assert batch.target is not None
         columns = batch.target.nonzero()  # (P, 2)
         query = self.encode(batch, vectors)[columns[:, 0], columns[:, 1]]
-        logits = dot(query, vectors, self.bias, None)
+        logits = self.base_scores(query, self.moments(batch)[columns[:, 0], columns[:, 1]], vectors)
         if evidence is not None:
             logits = evidence(logits, columns)
         target = batch.target[columns[:, 0], columns[:, 1]]
@@ -105,6 +109,18 @@ class SequentialRecommender(Recommender):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         total = self.rank_loss(batch, self.item_vectors())
         return {"total": total, "recommendation": total.detach()}
+
+    def base_scores(self, query: Tensor, moment: Tensor, vectors: Tensor, candidates: Tensor | None = None) -> Tensor:
+        """``q · x̃_c + b_c``, plus recent popularity where the model reads it.
+
+        Args:
+            query: ``(P, D)``.
+            moment: ``(P,)`` of the requests.
+            vectors: ``(N + 1, D)``.
+            candidates: as :meth:`Recommender.score`.
+        """
+        scores = dot(query, vectors, self.bias, candidates)
+        return scores if self.trend is None else scores + pick(self.trend(moment), candidates)
 
     def scoring_vectors(self) -> Tensor:
         """Item vectors, kept between calls while the model is in evaluation mode without gradients."""
@@ -117,4 +133,4 @@ class SequentialRecommender(Recommender):
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         vectors = self.scoring_vectors()
         query = self.encode(batch, vectors)[:, -1]
-        return dot(query, vectors, self.bias, candidates)
+        return self.base_scores(query, self.moments(batch)[:, -1], vectors, candidates)
