@@ -60,7 +60,8 @@ def _cell(value: Any) -> str:
 class Bar:
     """A progress bar on a terminal; elsewhere a line for every tenth, or nothing.
 
-    Called as ``bar(done, total)``; it appears with the first call.
+    Called as ``bar(done, total)``; it appears with the first call and goes when all is done, so that it may run many
+    times, and no two stand at once.
 
     Args:
         label: stands before the bar, and may be changed while it runs.
@@ -77,13 +78,13 @@ class Bar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        self._stop()
 
     def __call__(self, done: int, total: int) -> None:
         if sys.stdout.isatty() or self._progress is not None:
             self._draw(done, total)
+            if done == total:
+                self._stop()
         elif self.lines and 10 * done // total > self._tenth:
             self._tenth = 10 * done // total
             say(f"{self.label}: {done:,} of {total:,}")
@@ -97,3 +98,8 @@ class Bar:
             self._progress.add_task(self.label, total=total)
             self._progress.start()
         self._progress.update(self._progress.task_ids[0], description=self.label, completed=done, total=total)
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -47,11 +47,11 @@ def demo(
     runs, results = {}, {}
     for label, chosen in settings.items():
         runs[label], results[label] = finished(chosen, out / chosen.name, corpus)
-    show_table(
-        f"{corpus.name}, test, full ranking",
-        ["model", *SHOWN, "seconds of training"],
-        [(name, *(r["metrics"]["test"][m] for m in SHOWN), r["seconds"]["training"]) for name, r in results.items()],
-    )
+    rows = [
+        (label, *(held["metrics"]["test"][name] for name in SHOWN), f"{held['seconds']['training']:.0f} s")
+        for label, held in results.items()
+    ]
+    show_table(f"{corpus.name}, test, full ranking", ["model", *SHOWN, "training"], rows)
     flagship = runs["lrdgraph"]
     say("discovered relations, each with its clearest pairs:\n")
     show_relations(relation_report(flagship.model, flagship.titles, 5))

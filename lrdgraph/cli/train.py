@@ -54,7 +54,7 @@ def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
     epoch = found["epoch"] if found is not None else 0
     if found is not None:
         say(f"resuming the run in {out} after epoch {epoch} of {epochs}")
-    with Bar("encoding item texts") as encoding, Bar("") as steps:
+    with Bar("encoding item texts", lines=True) as encoding, Bar("") as steps:
 
         def step(done: int, total: int) -> None:
             steps.label = f"epoch {epoch + 1}/{epochs}"
@@ -72,10 +72,14 @@ def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
 
 
 def epoch_line(entry: dict[str, Any], epochs: int, metric: str) -> str:
-    """What one epoch came to, in one line: loss terms, the validation metric and seconds."""
-    terms = ", ".join(f"{name} {value:.4f}" for name, value in entry["loss"].items() if name != "total")
+    """What one epoch came to, in one line: the parts of the loss, the validation metric and seconds.
+
+    A part's own terms (``"discovery/kl"``) stand in the log alone.
+    """
+    named = {name.removesuffix("/total"): value for name, value in entry["loss"].items() if name != "total"}
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in named.items() if "/" not in name)
     line = f"epoch {entry['epoch']:>{len(str(epochs))}}/{epochs}  loss {entry['loss']['total']:.4f}"
-    if len(entry["loss"]) > 2:
+    if "," in terms:
         line += f" ({terms})"
     if "validation" in entry:
         line += f"  {metric} {entry['validation'][metric]:.4f}"

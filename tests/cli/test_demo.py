@@ -32,10 +32,7 @@ def test_everything_is_shown_and_a_second_run_trains_nothing(
     lrdgraph: Command, shop: Path, experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "demo"
-    changes = [f"model.{one}" for one in SMALL] + [
-        "training.epochs=2",
-        f"text.vectors={experiment.with_suffix('.npy')}",
-    ]
+    changes = [*SMALL, f"text.vectors={experiment.with_suffix('.npy')}"]
     words = ["demo", "--data", shop, "--out", out, *(word for one in changes for word in ("--set", one))]
     first = lrdgraph(*words)
     assert first.status == 0, first.err
