@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from data_loaders import load as load
+    from data_loaders import with_triples as with_triples
     from lrdgraph.corpus import Corpus as Corpus
     from lrdgraph.discovery.dvae import RelationDVAE as RelationDVAE
     from lrdgraph.evaluation import evaluate as evaluate
+    from lrdgraph.experiment import evaluate_run as evaluate_run
+    from lrdgraph.experiment import experiment_settings as experiment_settings
+    from lrdgraph.experiment import load_run as load_run
+    from lrdgraph.experiment import read_experiment as read_experiment
+    from lrdgraph.experiment import run_experiment as run_experiment
+    from lrdgraph.export import export_triples as export_triples
+    from lrdgraph.export import relation_report as relation_report
     from lrdgraph.graph.build import build_graph as build_graph
     from lrdgraph.graph.item_graph import ItemGraph as ItemGraph
     from lrdgraph.language import TextSettings as TextSettings
     from lrdgraph.language import encode_items as encode_items
+    from lrdgraph.models.extend import extend as extend
+    from lrdgraph.models.recommend import recommend as recommend
     from lrdgraph.splits import split as split
 
     __version__: str
@@ -28,8 +38,18 @@ _MODULES = {
     "build_graph": "lrdgraph.graph.build",
     "encode_items": "lrdgraph.language",
     "evaluate": "lrdgraph.evaluation",
+    "evaluate_run": "lrdgraph.experiment",
+    "experiment_settings": "lrdgraph.experiment",
+    "export_triples": "lrdgraph.export",
+    "extend": "lrdgraph.models.extend",
     "load": "data_loaders",
+    "load_run": "lrdgraph.experiment",
+    "read_experiment": "lrdgraph.experiment",
+    "recommend": "lrdgraph.models.recommend",
+    "relation_report": "lrdgraph.export",
+    "run_experiment": "lrdgraph.experiment",
     "split": "lrdgraph.splits",
+    "with_triples": "data_loaders",
 }
 
 __all__ = ["__version__", *_MODULES]

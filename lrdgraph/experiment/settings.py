@@ -93,8 +93,10 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
         ConfigError: an unknown section, setting or model, or a value of the wrong type or range.
     """
     plain = {key: value for key, value in values.items() if key not in (*_SECTIONS, "model")}
-    checked = {name: settings(cls, values.get(name, {}), f"[{name}]") for name, cls in _SECTIONS.items()}
-    model = dict(values.get("model", {"name": "lrdgraph"}))
+    checked: dict[str, Any] = {name: settings(cls, values.get(name, {}), f"[{name}]") for name, cls in _SECTIONS.items()}
+    model = values.get("model", {"name": "lrdgraph"})
+    if not isinstance(model, Mapping):
+        raise ConfigError(f"[model] must be a section of settings, got {model!r}.")
     if not isinstance(model.get("name"), str):
         raise ConfigError('[model] needs a name, as name = "lrdgraph"; add it.')
     own = {k: v for k, v in model.items() if k != "name"}
@@ -119,8 +121,8 @@ def read_experiment(
     """
     values = override(read_toml(path), overrides)
     values.setdefault("name", Path(path).stem)
-    if data is not None:
-        values["data"] = values.get("data", {}) | {"source": data}
-    if seed is not None:
-        values["training"] = values.get("training", {}) | {"seed": seed}
+    for section, key, value in (("data", "source", data), ("training", "seed", seed)):
+        # a section that is none is left to the check of all of them
+        if value is not None and isinstance(values.setdefault(section, {}), dict):
+            values[section][key] = value
     return experiment_settings(values)

@@ -118,3 +118,44 @@ class MixtureProduct(torch.autograd.Function):
                 to_mixture[part] = ends @ z.T
                 to_z.addmm_(mixture[part].T, ends)
         return to_mixture, to_x, to_z, None
+
+
+class PairProduct(torch.autograd.Function):
+    """``y_es = Σ_d left[row_e, d] · weight[s, d] · right[column_e, d]`` for every entry ``e`` of a pattern.
+
+    ``apply(left (rows, D), right (columns, D), weight (S, D), pattern) → (E, S)``; gradients to all three. It is the
+    mirror of :class:`MixtureProduct`: values come out where that takes them in, so its gradients are sparse products.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor, weight: Tensor, pattern: Pattern) -> Tensor:
+        ctx.save_for_backward(left, right, weight)
+        ctx.pattern = pattern
+        out = left.new_empty(len(pattern.row), len(weight))
+        for start in range(0, len(out), _EDGES_AT_ONCE):
+            part = slice(start, start + _EDGES_AT_ONCE)
+            torch.mm(_ends(left, right, pattern, part), weight.T, out=out[part])
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        left, right, weight = ctx.saved_tensors
+        pattern: Pattern = ctx.pattern
+        to_left, to_right, to_weight = (torch.zeros_like(t) for t in (left, right, weight))
+        order, column, offsets = pattern.by_row
+        values = grad.index_select(0, order).T.contiguous()
+        for s in range(len(weight)):
+            to_left.addcmul_(_bags(right, column, offsets, values[s]), weight[s])
+        order, row, offsets = pattern.by_column
+        values = grad.index_select(0, order).T.contiguous()
+        for s in range(len(weight)):
+            to_right.addcmul_(_bags(left, row, offsets, values[s]), weight[s])
+        for start in range(0, len(grad), _EDGES_AT_ONCE):
+            part = slice(start, start + _EDGES_AT_ONCE)
+            to_weight.addmm_(grad[part].T, _ends(left, right, pattern, part))
+        return to_left, to_right, to_weight, None
+
+
+def _ends(left: Tensor, right: Tensor, pattern: Pattern, part: slice) -> Tensor:
+    return left.index_select(0, pattern.row[part]).mul_(right.index_select(0, pattern.column[part]))
