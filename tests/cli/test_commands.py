@@ -105,9 +105,9 @@ def test_an_interrupted_training_goes_on(
     assert result(tmp_path / "run")["metrics"] == result(trained)["metrics"]
 
 
-def test_evaluate_adds_and_shows(lrdgraph: Command, trained: Path, shop: Path, tmp_path: Path) -> None:
+def test_evaluate_adds_and_shows(lrdgraph: Command, discovered: Path, shop: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    shutil.copytree(trained, run)
+    shutil.copytree(discovered, run)
     before = result(run)["metrics"]["validation"]
     answer = lrdgraph("evaluate", run, "--split", "test", "--data", shop)
     assert answer.status == 0, answer.err
@@ -116,6 +116,7 @@ def test_evaluate_adds_and_shows(lrdgraph: Command, trained: Path, shop: Path, t
     assert metrics["validation"] == before
     rows = [line.split() for line in answer.out.splitlines()]
     values = [f"{metrics[role]['full/NDCG@10']:.4f}" for role in ("test", "test@last-event")]
+    assert values[0] != values[1]
     assert ["full", "NDCG@10", *values] in rows
     counts = {" ".join(row[1:-6]): row[-6] for row in rows if len(row) > 6 and row[0] == "full"}
     assert counts["tied"] == "0"
