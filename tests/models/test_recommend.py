@@ -92,7 +92,9 @@ def test_events_are_sorted_by_time_stably(flagship):
 
 def test_without_times_everything_happens_at_the_request(flagship):
     history = ["red-pen", "blue-ink"]
-    assert flagship.recommend([history]) == flagship.recommend([history], [[0, 0]])
+    last = int(split(shop.shop()).training().time.max())
+    assert flagship.recommend([history]) == flagship.recommend([history], [[last, last]])
+    assert subject._events(flagship.inputs.items, [history], None, None, now=last).moment.tolist() == [last]
     assert flagship.recommend([history], at=77 * DAY) == flagship.recommend([history], [[77 * DAY] * 2], at=77 * DAY)
 
 
@@ -191,12 +193,23 @@ def test_models_without_evidence_give_no_reasons():
         assert model.recommend([["red-pen"]], k=2, reasons=3)[0][0].reasons == ()
 
 
+def test_only_what_speaks_for_an_item_is_a_reason():
+    model = shop.model("relation-count")
+    model.evidence.weight[::2] *= -1
+    answer = model.recommend([["red-pen", "red-ink", "blue-ink"]], k=24, reasons=9, filter_seen=False)[0]
+    weights = [reason.weight for recommendation in answer for reason in recommendation.reasons]
+    assert weights
+    assert min(weights) > 0
+    assert answer[-1].score < 0
+    assert answer[-1].reasons == ()
+
+
 def test_mode_is_left_as_it_was(flagship):
-    expected = flagship.recommend([["red-pen"]])
-    flagship.train()
-    assert flagship.recommend([["red-pen"]]) == expected
-    assert flagship.training
-    flagship.eval()
+    learning = shop.model("lrdgraph", dropout=0.5)
+    expected = learning.recommend([["red-pen"]])
+    learning.train()
+    assert learning.recommend([["red-pen"]]) == expected
+    assert learning.training
     flagship.recommend([["red-pen"]])
     kept = flagship._cache["vectors"]
     flagship.recommend([["red-pen"]])
