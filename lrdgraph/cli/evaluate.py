@@ -42,7 +42,9 @@ def evaluate(
 
 def show_result(result: dict[str, Any], role: str) -> None:
     """Print the metrics of one role under both request times, and its buckets."""
-    metrics = {"target's time": result["metrics"][role], "last event's time": result["metrics"][f"{role}@last-event"]}
+    own, held = result["settings"]["evaluation"]["request"], result["metrics"]
+    names = {"target": "target's time", "last-event": "last event's time"}
+    metrics = {name: held[role if request == own else f"{role}@{request}"] for request, name in names.items()}
     show_metrics(f"{role}, by the moment of the request", metrics)
     show_buckets(f"{role}, by training interactions of the target and by ties in time", result["buckets"][role])
 

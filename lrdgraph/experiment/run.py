@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import torch
 
 from data_loaders import load
+from lrdgraph.batch import RequestTime
 from lrdgraph.config import config_hash, to_dict
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError
@@ -35,8 +36,6 @@ from lrdgraph.storage import atomic_file, atomic_folder, read_json, settle_folde
 from lrdgraph.training.checkpoint import load_tensors, load_weights, save_tensors
 from lrdgraph.training.trainer import TrainingState, device_of, train, validate
 from lrdgraph.vocabulary import Vocabulary
-
-REQUESTS = {"target": "", "last-event": "@last-event"}
 
 
 def cache_folder() -> Path:
@@ -199,11 +198,11 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate a run on ``"validation"`` or ``"test"`` targets and add the metrics to its ``result.json``.
 
-    Metrics under the request time of the settings stand in ``metrics[role]``; those with the other one in
-    ``metrics[role + "@last-event"]``, so that both are always reported.
+    Metrics under the request time of the settings stand in ``metrics[role]``; those under the other one in
+    ``metrics[role + "@last-event"]`` (or ``"@target"``), so that both are always reported.
 
     Raises:
-        DataError: the corpus at the recorded (or given) source is not the one trained on.
+        DataError: the corpus at the recorded (or given) source is not the one trained on, or the run has no result.
     """
     run = load_run(folder)
     settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
@@ -215,8 +214,11 @@ def evaluate_run(
         )
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
     result = read_json(run.folder / "result.json")
+    if not isinstance(result, dict) or not {"metrics", "buckets"} <= result.keys():
+        raise DataError(f"{run.folder / 'result.json'} is not the result of a run; train again to write it anew.")
     found = {}
-    for request, suffix in REQUESTS.items():
+    for request in get_args(RequestTime):
+        suffix = "" if request == settings.evaluation.request else f"@{request}"
         found[request] = validate(run.model, parts, role, replace(settings.evaluation, request=request))
         result["metrics"][role + suffix] = found[request].metrics
         result["buckets"][role + suffix] = found[request].buckets
@@ -233,7 +235,7 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _same_run(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> None:
     path = folder / "experiment.json"
-    mine = {"settings": to_dict(settings), "fingerprint": corpus.fingerprint}
+    mine: dict[str, Any] = {"settings": to_dict(settings), "fingerprint": corpus.fingerprint}
     if not path.exists():
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder} is a file; name a folder for the run.")
@@ -257,7 +259,9 @@ def _save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
     if (folder / "items.parquet").exists():
         return
     with atomic_folder(folder) as out:
-        tensors = {"popularity": inputs.popularity, "events": inputs.events} | ({} if inputs.text is None else {"text": inputs.text})
+        tensors = {"popularity": inputs.popularity, "events": inputs.events} | (
+            {} if inputs.text is None else {"text": inputs.text}
+        )
         save_tensors(tensors, out / "inputs.safetensors")
         table = pl.concat([corpus.items.series.to_frame(), corpus.fields.rename(_field)], how="horizontal")
         table.write_parquet(out / "items.parquet")

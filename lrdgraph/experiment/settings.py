@@ -93,7 +93,9 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
         ConfigError: an unknown section, setting or model, or a value of the wrong type or range.
     """
     plain = {key: value for key, value in values.items() if key not in (*_SECTIONS, "model")}
-    checked: dict[str, Any] = {name: settings(cls, values.get(name, {}), f"[{name}]") for name, cls in _SECTIONS.items()}
+    checked: dict[str, Any] = {
+        name: settings(cls, values.get(name, {}), f"[{name}]") for name, cls in _SECTIONS.items()
+    }
     model = values.get("model", {"name": "lrdgraph"})
     if not isinstance(model, Mapping):
         raise ConfigError(f"[model] must be a section of settings, got {model!r}.")

@@ -1,0 +1,222 @@
+"""From settings to a folder of results, and back from the folder alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from lrdgraph.batch import target_batch
+from lrdgraph.config import to_dict
+from lrdgraph.corpus import Corpus
+from lrdgraph.errors import ConfigError, DataError, LrdgraphError
+from lrdgraph.experiment import evaluate_run, load_run, run_experiment
+from lrdgraph.splits import split
+from lrdgraph.storage import read_json
+from lrdgraph.vocabulary import Vocabulary
+from tests.experiment.worlds import MODELS, published, settings
+from tests.models import shop
+
+NAMES = {f"{p}/{m}" for p in ("full", "candidates-3") for m in ("HR@5", "NDCG@5", "HR@10", "NDCG@10", "MRR")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that is only read, or copied first."""
+    folder = tmp_path_factory.mktemp("runs")
+    run_experiment(settings(folder), folder / "run", corpus=published())
+    return folder / "run"
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_train_load_evaluate(name: str, tmp_path: Path) -> None:
+    wanted = settings(tmp_path, name)
+    run = run_experiment(wanted, tmp_path / "run", corpus=published())
+    result = read_json(tmp_path / "run" / "result.json")
+    assert result.keys() == {
+        *("name", "model", "seed", "metrics", "buckets", "corpus", "config_hash", "parameters", "epochs"),
+        *("best_epoch", "seconds", "peak_memory_gb", "settings", "versions", "machine", "commit"),
+    }
+    assert result["metrics"].keys() == {"validation"}, "test is left to evaluate"
+    assert result["metrics"]["validation"].keys() == NAMES
+    assert (result["model"], result["seed"], result["settings"]) == (name, 0, to_dict(wanted))
+    assert result["corpus"] == {"name": "shop", "fingerprint": published().fingerprint, "split": "given"}
+    assert result["epochs"] == (2 if run.model.trainable else 0)
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in log] == list(range(1, result["epochs"] + 1))
+
+    again = load_run(tmp_path / "run", device="cpu")
+    assert again.settings == wanted
+    assert again.fingerprint == published().fingerprint
+    targets = split(published()).targets("test")
+    batch = target_batch(targets, np.arange(len(targets)), run.model.max_length)
+    with torch.no_grad():
+        assert torch.equal(again.model.score(batch), run.model.score(batch))
+    assert again.titles == run.titles == published().fields["title"].to_list()
+
+    evaluation = evaluate_run(tmp_path / "run", corpus=published())
+    metrics = read_json(tmp_path / "run" / "result.json")["metrics"]
+    assert metrics.keys() == {"validation", "test", "test@last-event"}
+    assert metrics["test"] == evaluation.metrics
+    assert all(found.keys() == NAMES and all(0 <= v <= 1 for v in found.values()) for found in metrics.values())
+    evaluate_run(tmp_path / "run", "validation", corpus=published())
+    held = read_json(tmp_path / "run" / "result.json")["metrics"]
+    assert held["validation"] == pytest.approx(metrics["validation"])
+    assert held["test"] == metrics["test"]
+
+
+def test_the_moment_of_the_request_changes_what_reads_it(tmp_path: Path) -> None:
+    for name, same in (("sasrec", True), ("lrdgraph", False)):
+        run_experiment(settings(tmp_path, name), tmp_path / name, corpus=published())
+        evaluate_run(tmp_path / name, corpus=published())
+        metrics = read_json(tmp_path / name / "result.json")["metrics"]
+        assert (metrics["test"] == metrics["test@last-event"]) == same
+
+
+@pytest.mark.parametrize(("request_time", "other"), [("target", "last-event"), ("last-event", "target")])
+def test_the_request_time_of_the_settings_has_the_plain_name(request_time: str, other: str, tmp_path: Path) -> None:
+    wanted = settings(tmp_path, "lrdgraph", evaluation={"request": request_time})
+    run_experiment(wanted, tmp_path / "run", corpus=published())
+    trained = read_json(tmp_path / "run" / "result.json")["metrics"]["validation"]
+    evaluate_run(tmp_path / "run", "validation", corpus=published())
+    metrics = read_json(tmp_path / "run" / "result.json")["metrics"]
+    assert metrics.keys() == {"validation", f"validation@{other}"}
+    assert metrics["validation"] == pytest.approx(trained)
+    assert metrics[f"validation@{other}"] != metrics["validation"]
+
+
+def test_a_finished_run_is_not_trained_again(copied: Path, tmp_path: Path) -> None:
+    before, epochs = files(copied), []
+    held = load_run(copied).settings
+    elsewhere = replace(held, data=replace(held.data, source="moved"))
+    run_experiment(elsewhere, copied, corpus=published(), report=epochs.append)
+    after = files(copied)
+    assert epochs == []
+    assert before.keys() == after.keys()
+    assert [name for name in before if before[name] != after[name]] == ["result.json"]
+    assert json.loads(before["result.json"])["metrics"] == json.loads(after["result.json"])["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "changed"),
+    [
+        ({"training": {"epochs": 3}}, r"\[training\] epochs"),
+        ({"training": {"seed": 1}}, r"\[training\] seed"),
+        ({"graph": {"inverses": False}}, r"\[graph\] inverses"),
+        ({"evaluation": {"ks": [5]}}, r"\[evaluation\] ks"),
+        ({"data": {"split": "leave-one-out"}}, r"\[data\] split"),
+    ],
+)
+def test_a_folder_of_other_settings_is_refused(finished: Path, sections: dict[str, Any], changed: str) -> None:
+    before = files(finished)
+    with pytest.raises(ConfigError, match=f"holds a run with another {changed}; choose another folder or remove it"):
+        run_experiment(settings(finished.parent, **sections), finished, corpus=published())
+    assert files(finished) == before
+
+
+def test_a_folder_of_another_model_is_refused(finished: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds a run with another \[model\] "):
+        run_experiment(settings(finished.parent, "popularity"), finished, corpus=published())
+
+
+def test_a_folder_of_another_corpus_is_refused(finished: Path) -> None:
+    with pytest.raises(DataError, match="holds a run on another corpus"):
+        run_experiment(settings(finished.parent), finished, corpus=shop.shop())
+
+
+def test_evaluating_on_another_corpus_is_refused(finished: Path) -> None:
+    with pytest.raises(DataError, match=r"holds corpus \w{12}, but .* was trained on \w{12}"):
+        evaluate_run(finished, corpus=shop.shop())
+
+
+def test_only_validation_and_test_are_evaluated(finished: Path) -> None:
+    with pytest.raises(ConfigError, match="no targets for 'train'"):
+        evaluate_run(finished, "train", corpus=published())
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(ConfigError, match="run is a file; name a folder for the run"):
+        run_experiment(settings(tmp_path), tmp_path / "run", corpus=published())
+
+
+def test_data_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\[data\] source is not set"):
+        run_experiment(settings(tmp_path), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "experiment.json").unlink(), r"experiment\.json does not exist"),
+        (lambda f: (f / "experiment.json").write_text("[]"), r"experiment\.json is not the record of a run"),
+        (lambda f: (f / "experiment.json").write_text("{"), r"experiment\.json is not valid JSON"),
+        (lambda f: (f / "inputs" / "inputs.safetensors").write_bytes(b"x"), r"inputs\.safetensors is not a whole"),
+        (lambda f: (f / "inputs" / "items.parquet").write_bytes(b"x"), r"items\.parquet cannot be read"),
+        (lambda f: shutil.rmtree(f / "inputs"), r"inputs\.safetensors does not exist"),
+        (lambda f: shutil.rmtree(f / "best"), r"best/model\.safetensors does not exist"),
+        (lambda f: (f / "result.json").unlink(), r"result\.json does not exist"),
+        (lambda f: (f / "result.json").write_text("[]"), r"result\.json is not the result of a run"),
+    ],
+)
+def test_a_damaged_folder_is_named(copied: Path, damage: Any, message: str) -> None:
+    damage(copied)
+    with pytest.raises(LrdgraphError, match=message):
+        evaluate_run(copied, corpus=published())
+
+
+def test_progress_is_reported(tmp_path: Path) -> None:
+    epochs, steps = [], []
+    run = run_experiment(
+        settings(tmp_path),
+        tmp_path / "run",
+        corpus=published(),
+        report=epochs.append,
+        step_done=lambda step, total: steps.append((step, total)),
+    )
+    assert [entry["epoch"] for entry in epochs] == [1, 2]
+    assert steps == [(n, 3) for n in (1, 2, 3)] * 2
+    assert repr(run) == f"Run('small' in {tmp_path / 'run'}: {run.model!r})"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"title": ["A pen", None, ""]}, ["A pen", "i2", "i3"]),
+        ({"text": ["long text", "x", "y"], "title": ["a", "b", "c"]}, ["a", "b", "c"]),
+        ({"text": ["long text", "x", "y"]}, ["long text", "x", "y"]),
+        ({"title": [None, None, None]}, ["i1", "i2", "i3"]),
+        ({}, ["i1", "i2", "i3"]),
+    ],
+)
+def test_titles(fields: dict[str, list[str | None]], expected: list[str], tmp_path: Path) -> None:
+    table = pl.DataFrame(fields, schema=dict.fromkeys(fields, pl.String))
+    corpus = Corpus(
+        name="three",
+        users=Vocabulary(["u", "v"], "user"),
+        items=Vocabulary(["i1", "i2", "i3"]),
+        user=np.array([1, 1, 1, 1, 2]),
+        item=np.array([1, 2, 3, 1, 2]),
+        time=np.arange(5),
+        fields=table,
+    )
+    values = replace(settings(tmp_path, "popularity"), text=replace(settings(tmp_path).text, vectors=None))
+    run = run_experiment(values, tmp_path / "run", corpus=corpus)
+    assert run.titles == expected
+    assert load_run(tmp_path / "run").titles == expected
