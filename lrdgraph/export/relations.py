@@ -17,6 +17,7 @@ from lrdgraph.graph.item_graph import ItemGraph
 
 NONE = "none"
 _TRIES = 100
+_EXCESS = 0.05
 
 
 class Example(NamedTuple):
@@ -58,10 +59,10 @@ class RelationSummary:
 
     @property
     def resembles(self) -> str | None:
-        """The predefined relation that joins its top pairs most in excess of all candidate pairs; None if none does."""
+        """The predefined relation that joins its top pairs most in excess of all pairs, by 5 points or more, or None."""
         excess = {name: shares.top - shares.all for name, shares in self.overlap.items()}
         best = max(excess, key=lambda name: excess[name], default=None)
-        return best if best is not None and excess[best] > 0 else None
+        return best if best is not None and excess[best] >= _EXCESS else None
 
     def __str__(self) -> str:
         like = self.resembles

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.export import relation_report
-from lrdgraph.export.relations import Overlap
+from lrdgraph.export.relations import Overlap, RelationSummary
 from lrdgraph.graph.enrichment import enrich
 from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.graph.relations import Relation, RelationVocabulary
@@ -83,6 +85,12 @@ def test_a_relation_to_items_and_values_joins_by_either():
     weights = torch.tensor([[0.9], [0.8], [0.1]])
     summary, _ = relation_report(enrich(graph, pairs, lambda i, j: weights), [""] * 4, top=2)
     assert summary.overlap == {"mixed": Overlap(1.0, pytest.approx(2 / 3))}
+
+
+def test_a_small_excess_is_no_likeness():
+    summary = RelationSummary("r", 0.1, 0.1, 0.5, (), {"a": Overlap(0.34, 0.30), "b": Overlap(0.0, 0.5)})
+    assert summary.resembles is None
+    assert replace(summary, overlap=summary.overlap | {"c": Overlap(0.2, 0.1)}).resembles == "c"
 
 
 def test_a_relation_that_never_occurs_has_no_examples():
