@@ -59,7 +59,7 @@ class RelationSummary:
 
     @property
     def resembles(self) -> str | None:
-        """The predefined relation that joins its top pairs most in excess of all pairs, by 5 points or more, or None."""
+        """The predefined relation that joins its top pairs most in excess of all pairs, by 5 points at least."""
         excess = {name: shares.top - shares.all for name, shares in self.overlap.items()}
         best = max(excess, key=lambda name: excess[name], default=None)
         return best if best is not None and excess[best] >= _EXCESS else None
