@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -58,10 +59,18 @@ class Moments:
         return watched
 
 
-def run(folder: Path, model: str, moments: Moments | None = None) -> None:
+def run(folder: Path, model: str, moments: Moments | None = None) -> list[int]:
+    """Run to the end; the epochs that were trained."""
     torch.set_num_threads(1)
-    step = (lambda *_: moments("step")) if moments else None
-    run_experiment(settings(folder, model, training=TRAINING), folder / "run", corpus=published(), step_done=step)
+    epochs: list[int] = []
+    run_experiment(
+        settings(folder, model, training=TRAINING),
+        folder / "run",
+        corpus=published(),
+        report=lambda entry: epochs.append(entry["epoch"]),
+        step_done=(lambda *_: moments("step")) if moments else None,
+    )
+    return epochs
 
 
 def doomed(folder: Path, model: str, fatal: int) -> None:
@@ -112,8 +121,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Outcome, 
     return found
 
 
-def assert_ends_as_whole(folder: Path, model: str, whole: dict[str, Any]) -> None:
-    run(folder, model)
+def assert_ends_as_whole(folder: Path, model: str, whole: dict[str, Any], done: int | None = None) -> None:
+    """Run again, after a kill by which ``done`` epochs had been saved."""
+    epochs = run(folder, model)
+    assert done is None or epochs == list(range(done + 1, TRAINING["epochs"] + 1))
     assert Outcome.of(folder) == whole[model][0]
     names = {path.name for path in (folder / "run").iterdir() if path.is_dir()}
     assert names == {"best", "last", "inputs"}, "nothing is left of what killed writers began"
@@ -133,10 +144,12 @@ def test_the_moments_are_those_that_matter(whole: dict[str, Any]) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_killed_at_any_moment(model: str, seed: int, tmp_path: Path, whole: dict[str, Any]) -> None:
     passed = whole[model][1]
-    process = started(tmp_path, model, random.Random(f"{model} {seed}").randrange(len(passed)))
+    fatal = random.Random(f"{model} {seed}").randrange(len(passed))
+    process = started(tmp_path, model, fatal)
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert_ends_as_whole(tmp_path, model, whole)
+    saved = [name for name in passed[: fatal + 1] if re.fullmatch(r"after replace \.last\..*\.tmp last", name)]
+    assert_ends_as_whole(tmp_path, model, whole, done=len(saved))
 
 
 @pytest.mark.parametrize("swap", [0, 1])
@@ -148,7 +161,7 @@ def test_killed_between_the_two_renames_of_a_swap(swap: int, tmp_path: Path, who
     assert process.exitcode == -signal.SIGKILL
     assert json.loads((tmp_path / "run" / ".last.old" / "state.json").read_text())["epoch"] == swap + 1
     assert not (tmp_path / "run" / "last").exists()
-    assert_ends_as_whole(tmp_path, "sasrec", whole)
+    assert_ends_as_whole(tmp_path, "sasrec", whole, done=swap + 1)
 
 
 def test_killed_again_and_again(tmp_path: Path, whole: dict[str, Any]) -> None:
