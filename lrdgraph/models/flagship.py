@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.diagnostics import usage
-from lrdgraph.discovery.dvae import RelationDVAE
+from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.errors import ConfigError
 from lrdgraph.graph.candidates import nearest_text_pairs, two_hop_pairs, union
@@ -32,6 +32,7 @@ from lrdgraph.models.registry import register
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
 from lrdgraph.nn.losses import sampled_cross_entropy
 from lrdgraph.nn.relational_conv import RelationalAdjacency, RelationalConv
+from lrdgraph.nn.sparse_products import Pattern
 from lrdgraph.nn.time import DecayKernel
 
 
@@ -111,10 +112,10 @@ class Flagship(SequentialRecommender):
                     own_tables=False,
                 )
         self.register_buffer("pairs", pairs, persistent=False)
-        # latent relations start far apart: from alike ones the DVAE would never learn to tell them
-        self.relations = nn.Parameter(torch.randn(self.num_predefined + k, d))
-        with torch.no_grad():
-            self.relations[: self.num_predefined].mul_(d**-0.5).add_(1)
+        self.pattern = Pattern.of(pairs[0], pairs[1], n + 1, n + 1)
+        predefined = 1 + torch.randn(self.num_predefined, d) * d**-0.5
+        latent = [initial_relations(k, d)] if k else []
+        self.relations = nn.Parameter(torch.cat([predefined, *latent]))
         self.attribute_vectors = nn.Parameter(torch.randn(len(graph.attributes), d) * d**-0.5 / 4)
         self.convolutions = nn.ModuleList(
             RelationalConv(d, d, self.num_predefined, k, own_relations=False) for _ in range(settings.graph_layers)
@@ -137,7 +138,12 @@ class Flagship(SequentialRecommender):
         if self.discovery is None:
             share = self.settings.num_latent or 1
             return torch.full((self.pairs.size(1), self.settings.num_latent), 1.0 / share, device=self.pairs.device)
-        return self.discovery.posterior(self.pairs[0], self.pairs[1])
+        return self.discovery.pattern_posterior(self._pattern())[:, int(self.discovery.none_state) :]
+
+    def _pattern(self) -> Pattern:
+        if self.pattern.row.device != self.pairs.device:
+            self.pattern = self.pattern.to(self.pairs.device)
+        return self.pattern
 
     def enriched(self) -> EnrichedGraph:
         """The graph as it stands now, with latent edges weighed by the current posterior."""
@@ -214,7 +220,7 @@ class Flagship(SequentialRecommender):
         terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
         total = terms["recommendation"]
         raw = self.items()
-        if self.discovery is not None and self.settings.discovery_weight:
+        if self.discovery is not None and self.settings.discovery_weight and batch.target is not None:
             i, j = batch_pairs(batch.history, batch.target, self.settings.discovery_pairs)
             found = self.discovery.loss(i, j, raw, self.relations[self.num_predefined :])
             total = total + self.settings.discovery_weight * found.total
@@ -225,7 +231,7 @@ class Flagship(SequentialRecommender):
         return {"total": total} | {name: value.detach() for name, value in terms.items()}
 
     def _knowledge(self, raw: Tensor) -> Tensor:
-        """``−log p(tail | head, relation)`` of a sample of predefined edges, DistMult on raw vectors, sampled softmax."""
+        """``−log p(tail | head, relation)`` of a sample of predefined edges: DistMult on raw vectors."""
         nodes = torch.cat([raw, self.attribute_vectors])
         number = self.settings.knowledge_edges
         edge = torch.randint(self.graph.num_edges, (number,), device=raw.device)
@@ -240,5 +246,5 @@ class Flagship(SequentialRecommender):
     def diagnostics(self) -> dict[str, float]:
         if self.discovery is None:
             return {}
-        found = usage(self.discovery.state_posterior(self.pairs[0], self.pairs[1]))
+        found = usage(self.discovery.pattern_posterior(self._pattern()))
         return {f"relations/{name}": float(value) for name, value in found.figures().items()}

@@ -1,0 +1,215 @@
+"""The relation DVAE: a discrete latent relation for each ordered pair of items, told by their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from lrdgraph.discovery.decoders import make_decoder
+from lrdgraph.discovery.encoders import StandardText, make_encoder
+from lrdgraph.discovery.likelihood import base_measure, draw_items, log_likelihoods
+from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, published
+from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.nn.sparse_products import PairProduct, Pattern
+
+
+def initial_relations(num_latent: int, hidden_channels: int) -> Tensor:
+    """``(K, D)`` vectors of which each stands on dimensions of its own, with a little noise.
+
+    A mixture of bilinear models has many poor optima in which every relation explains a bit of everything, and from
+    alike or random vectors training ends in one of them. With a subspace of its own, each relation begins as a model
+    by itself, and the pairs that it explains best become its own.
+    """
+    owner = torch.arange(hidden_channels) * num_latent // hidden_channels
+    blocks = (owner == torch.arange(num_latent)[:, None]).float()
+    return blocks + 0.05 * torch.randn(num_latent, hidden_channels)
+
+
+class RelationDVAE(nn.Module):
+    """Discrete variational autoencoder of relations: ``q(r | i, j)`` from text, ``p(j | i, r)`` from item vectors.
+
+    After *Sequential Recommendation with Latent Relations based on Large Language Model* (arXiv 2403.18348), with an
+    exact sum over relations in place of a sample.
+
+    **No relation.** With ``none_state``, state 0 means "none": under it both items come from the training popularity.
+    Each loss also shows random pairs, both items drawn from popularity. Such a pair is explained by popularity as well
+    as by anything, and worse by every relation that has learned something (by Jensen's inequality, its scores are below
+    their normaliser on average), so the bound itself teaches the encoder to answer "none"; no label is needed.
+
+    Args:
+        text: ``(N + 1, T)`` frozen language vectors, row 0 for padding; a buffer that is not saved.
+        num_latent: ``K`` latent relations.
+        hidden_channels: ``D``, width of the encoder, and of own tables.
+        encoder, decoder: registered names.
+        none_state: reserve state 0 for "none"; ``S = K + 1`` states, else ``S = K``.
+        beta: weight of the KL term.
+        popularity: ``(N + 1,)`` training counts, the base measure of the decoder; None for uniform.
+        num_negatives: sample size of the softmax, or None for the whole catalogue.
+        random_share: random pairs shown for each true pair, with ``none_state``.
+        prior: ``(S,)`` weights of ``p(r)``; None for uniform.
+        own_tables: hold item vectors (a learned projection of the text) and relation vectors; without them every loss
+            is given those of a recommender.
+
+    Raises:
+        ConfigError: a setting is out of range or a name unknown.
+        DataError: text or popularity is malformed.
+    """
+
+    text: Tensor
+    log_popularity: Tensor
+    log_prior: Tensor
+
+    def __init__(
+        self,
+        text: Tensor,
+        num_latent: int = 5,
+        hidden_channels: int = 64,
+        *,
+        encoder: str = "interaction",
+        decoder: str = "distmult",
+        none_state: bool = True,
+        beta: float = 1.0,
+        popularity: Tensor | None = None,
+        num_negatives: int | None = None,
+        random_share: float = 0.25,
+        prior: Sequence[float] | None = None,
+        own_tables: bool = True,
+    ) -> None:
+        super().__init__()
+        _check(text, num_latent, hidden_channels, beta, num_negatives, random_share)
+        self.num_latent, self.hidden_channels, self.none_state = num_latent, hidden_channels, none_state
+        self.beta, self.num_negatives, self.random_share = beta, num_negatives, random_share
+        self.encoder_name, self.decoder_name = encoder, decoder
+        self.num_states = num_latent + int(none_state)
+        self.register_buffer("text", text.detach().float(), persistent=False)
+        self.register_buffer("log_popularity", base_measure(popularity, len(text) - 1), persistent=False)
+        self.register_buffer("log_prior", _log_prior(prior, self.num_states), persistent=False)
+        self.standard = StandardText(self.text[1:])
+        self.encoder = make_encoder(encoder, text.shape[1], self.num_states, hidden_channels)
+        self.decoder = make_decoder(decoder)
+        self.project: nn.Linear | None = None
+        self.relation_vectors: nn.Parameter | None = None
+        if own_tables:
+            self.project = nn.Linear(text.shape[1], hidden_channels, bias=False)
+            nn.init.normal_(self.project.weight, std=0.5 * text.shape[1] ** -0.5)
+            self.relation_vectors = nn.Parameter(initial_relations(num_latent, hidden_channels))
+
+    def logits(self, i: Tensor, j: Tensor) -> Tensor:
+        """Encoder logits ``(P, S)`` of pairs ``(P,)``; what depends on one item is computed once for each item."""
+        nodes, where = torch.cat([i.flatten(), j.flatten()]).unique(return_inverse=True)
+        terms = self.encoder.items(self.standard(embedding(nodes, self.text)))
+        first, second = where.split([i.numel(), j.numel()])
+        return self.encoder.pairs(terms, first.view_as(i), second.view_as(j))
+
+    def state_posterior(self, i: Tensor, j: Tensor) -> Tensor:
+        """``q(state | i, j)`` ``(P, S)``, "none" first where there is one; rows sum to 1."""
+        return self.logits(i, j).softmax(-1)
+
+    def posterior(self, i: Tensor, j: Tensor) -> Tensor:
+        """``q(r | i, j)`` ``(P, K)`` of the latent relations alone; a row sums to 1 − q(none)."""
+        return self.state_posterior(i, j)[..., int(self.none_state) :]
+
+    def pattern_posterior(self, pattern: Pattern) -> Tensor:
+        """:meth:`state_posterior` ``(E, S)`` of the pairs (row i, column j) of a pattern; made for many fixed pairs."""
+        left, right, weight = self.encoder.factors(self.encoder.items(self.standard(self.text)))
+        logits: Tensor = PairProduct.apply(left, right, weight, pattern)
+        return logits.softmax(-1)
+
+    def tables(self, items: Tensor | None = None, relations: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Item and relation vectors: those given, else own ones.
+
+        Raises:
+            ConfigError: a table is neither given nor owned.
+        """
+        if items is None and self.project is not None:
+            items = self.project(self.standard(self.text))
+        relations = self.relation_vectors if relations is None else relations
+        if items is None or relations is None:
+            raise ConfigError("This RelationDVAE holds no tables of its own; give items and relations to its loss.")
+        if len(relations) != self.num_latent and relations is not self.relation_vectors:
+            raise ConfigError(f"There are {len(relations)} relation vectors for {self.num_latent} latent relations.")
+        if relations.shape[1] != items.shape[1]:
+            raise ConfigError(
+                f"Relation vectors are {relations.shape[1]} wide and item vectors {items.shape[1]}; "
+                "set hidden_channels to the items' width, or give relations as well."
+            )
+        return items, relations
+
+    def loss(
+        self,
+        i: Tensor,
+        j: Tensor,
+        items: Tensor | None = None,
+        relations: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> DiscoveryLoss:
+        """The composite ELBO of pairs, to be minimised (:func:`lrdgraph.discovery.objectives.elbo`).
+
+        Args:
+            i, j: ``(P,)`` items of one history, i before j.
+            items: ``(N + 1, D)`` raw item vectors of a recommender; own ones where None.
+            relations: ``(K, D)``; own ones where None.
+            generator: source of random pairs and negatives; torch's own where None.
+
+        Raises:
+            ConfigError: a table is missing or of the wrong width.
+        """
+        items, relations = self.tables(items, relations)
+        if self.none_state:
+            number = round(self.random_share * len(i))
+            drawn = draw_items(self.log_popularity, 2 * number, generator)
+            i, j = torch.cat([i, drawn[:number]]), torch.cat([j, drawn[number:]])
+        negatives = None
+        if self.num_negatives is not None:
+            negatives = draw_items(self.log_popularity, self.num_negatives, generator)
+        log_tail, log_head = log_likelihoods(self.decoder, items, relations, i, j, self.log_popularity, negatives)
+        if self.none_state:
+            log_tail = torch.cat([self.log_popularity[j][:, None], log_tail], dim=1)
+            log_head = torch.cat([self.log_popularity[i][:, None], log_head], dim=1)
+        return elbo(self.logits(i, j), log_tail, log_head, self.log_prior, self.beta)
+
+    def published_loss(
+        self, history: Tensor, target: Tensor, negative: Tensor, items: Tensor, relations: Tensor, alpha: float = 0.1
+    ) -> DiscoveryLoss:
+        """The objective of the public LRD code (:func:`lrdgraph.discovery.objectives.published`).
+
+        Args:
+            history, negative: ``(B, H)`` items and one random item for each.
+            target: ``(B,)``.
+            items: ``(N + 1, D)``.
+            relations: ``(S, D)``, one for every state, the virtual and the predefined ones included.
+            alpha: weight of the entropy.
+        """
+        logits = self.logits(history, target[:, None].expand_as(history))
+        return published(logits, items, relations, history, target, negative, alpha=alpha)
+
+    def extra_repr(self) -> str:
+        none = "+ none" if self.none_state else "no none"
+        return (
+            f"{len(self.text) - 1:,} items, {self.num_latent} latent relations {none}, q: {self.encoder_name}, "
+            f"p: {self.decoder_name}, width {self.hidden_channels}, beta {self.beta}"
+        )
+
+
+def _log_prior(prior: Sequence[float] | None, states: int) -> Tensor:
+    weights = torch.ones(states) if prior is None else torch.as_tensor(prior, dtype=torch.float32)
+    if weights.shape != (states,) or not bool((weights > 0).all()):
+        raise ConfigError(f"A prior needs {states} positive weights, one for each state; got {weights.tolist()}.")
+    return (weights / weights.sum()).log()
+
+
+def _check(
+    text: Tensor, num_latent: int, hidden_channels: int, beta: float, num_negatives: int | None, random_share: float
+) -> None:
+    if text.dim() != 2 or len(text) < 3:
+        raise DataError(f"Text must be (N + 1, T) with at least two items; got {tuple(text.shape)}.")
+    if not bool(torch.isfinite(text).all()):
+        row = int((~torch.isfinite(text)).any(1).nonzero()[0])
+        raise DataError(f"The language vector of item {row} holds NaN or infinity; encode the texts again.")
+    if not 1 <= num_latent <= hidden_channels:
+        raise ConfigError(f"num_latent is {num_latent}; it must lie between 1 and hidden_channels, {hidden_channels}.")
+    if beta < 0 or random_share < 0 or (num_negatives is not None and num_negatives < 1):
+        raise ConfigError("beta and random_share must be 0 or more and num_negatives 1 or more.")

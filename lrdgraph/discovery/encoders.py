@@ -1,0 +1,176 @@
+"""Encoders ``q(r | i, j)``: from the language vectors of two items to logits over states.
+
+An encoder splits its work in two: :meth:`PairEncoder.items` does what depends on one item, once for each item, and
+:meth:`PairEncoder.pairs` does the rest, in memory ``O(P·(D + S))``: no tensor of ``P × S × D`` ever stands.
+Text is expected as :class:`StandardText` gives it, with coordinates of about unit variance.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from lrdgraph.errors import ConfigError, nearest
+
+ItemTerms = tuple[Tensor, ...]
+"""What an encoder knows of each item alone; every tensor has one row for each item."""
+
+
+class StandardText(nn.Module):
+    """Centre language vectors and bring them to one scale: ``(t − mean) / scale``.
+
+    Sentence vectors share a large common direction, so raw cosines are all alike; and a vector of unit length has
+    coordinates near ``1 / √T``, so that logits of a fresh encoder would all but vanish. The scale is one number for
+    all coordinates, which keeps the angles between centred vectors. Both are measured once and saved with the weights.
+
+    Args:
+        text: ``(N, T)`` vectors to measure.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, text: Tensor) -> None:
+        super().__init__()
+        mean = text.mean(0)
+        scale = ((text - mean).square().sum(1).mean() / 32).sqrt()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
+
+    def forward(self, text: Tensor) -> Tensor:
+        return (text - self.mean) / self.scale
+
+
+class PairEncoder(nn.Module, ABC):
+    """Logits of ``S`` states for ordered pairs of items.
+
+    Args:
+        text_channels: language width ``T``.
+        num_states: ``S``.
+        hidden_channels: width ``D`` of the projections.
+    """
+
+    def __init__(self, text_channels: int, num_states: int, hidden_channels: int) -> None:
+        super().__init__()
+        self.num_states = num_states
+
+    @abstractmethod
+    def items(self, text: Tensor) -> ItemTerms:
+        """Terms of each item, from text ``(n, T)``."""
+
+    @abstractmethod
+    def pairs(self, terms: ItemTerms, i: Tensor, j: Tensor) -> Tensor:
+        """Logits ``(*, S)`` of pairs; ``i`` and ``j`` are rows of ``terms``, of shapes that broadcast to ``*``."""
+
+    @abstractmethod
+    def factors(self, terms: ItemTerms) -> tuple[Tensor, Tensor, Tensor]:
+        """``left (n, F), right (n, F), weight (S, F)`` with ``f_s(i, j) = Σ_f left_if · weight_sf · right_jf``.
+
+        The logits of a large, fixed set of pairs are then one :class:`lrdgraph.nn.sparse_products.PairProduct`.
+        """
+
+
+class AdditiveEncoder(PairEncoder):
+    """``f = W₂ [W₁ t_i + b₁ ; W₁ t_j + b₁] + b₂``, the encoder of LRD (arXiv 2403.18348, eq. 6).
+
+    It is linear, so ``f_r(i, j) = a_r(i) + b_r(j)``: it cannot see any interplay of the two items, such as that they
+    share a brand.
+    """
+
+    def __init__(self, text_channels: int, num_states: int, hidden_channels: int, *, bias: bool = True) -> None:
+        super().__init__(text_channels, num_states, hidden_channels)
+        self.project = nn.Linear(text_channels, hidden_channels, bias=bias)
+        self.score = nn.Linear(2 * hidden_channels, num_states, bias=bias)
+
+    def items(self, text: Tensor) -> ItemTerms:
+        hidden = self.project(text)
+        head, tail = self.score.weight.chunk(2, dim=1)
+        return hidden @ head.T, nn.functional.linear(hidden, tail, self.score.bias)
+
+    def pairs(self, terms: ItemTerms, i: Tensor, j: Tensor) -> Tensor:
+        head, tail = terms
+        return embedding(i, head) + embedding(j, tail)
+
+    def factors(self, terms: ItemTerms) -> tuple[Tensor, Tensor, Tensor]:
+        return _unary_factors(*terms)
+
+
+class InteractionEncoder(PairEncoder):
+    """``f_r = (P t_i ⊙ m_r)·(Q t_j) + a_r·P t_i + b_r·Q t_j + c_r``.
+
+    P and Q differ, so that ``f(i, j)`` and ``f(j, i)`` do. A fresh encoder gives logits of about ``gain`` standard
+    deviation: neither uniform, where all states would learn the same, nor decided before anything is learned.
+    """
+
+    def __init__(self, text_channels: int, num_states: int, hidden_channels: int, *, gain: float = 0.5) -> None:
+        super().__init__(text_channels, num_states, hidden_channels)
+        self.head = nn.Linear(text_channels, hidden_channels, bias=False)
+        self.tail = nn.Linear(text_channels, hidden_channels, bias=False)
+        for layer in (self.head, self.tail):
+            nn.init.normal_(layer.weight, std=32**-0.5)
+        deviation = gain / (3 * hidden_channels) ** 0.5
+        self.both = nn.Parameter(torch.randn(num_states, hidden_channels) * deviation)
+        self.head_only = nn.Parameter(torch.randn(num_states, hidden_channels) * deviation)
+        self.tail_only = nn.Parameter(torch.randn(num_states, hidden_channels) * deviation)
+        self.bias = nn.Parameter(torch.zeros(num_states))
+
+    def items(self, text: Tensor) -> ItemTerms:
+        head, tail = self.head(text), self.tail(text)
+        return head, tail, head @ self.head_only.T + self.bias, tail @ self.tail_only.T
+
+    def pairs(self, terms: ItemTerms, i: Tensor, j: Tensor) -> Tensor:
+        head, tail, of_head, of_tail = terms
+        both = (embedding(i, head) * embedding(j, tail)) @ self.both.T
+        return both + embedding(i, of_head) + embedding(j, of_tail)
+
+    def factors(self, terms: ItemTerms) -> tuple[Tensor, Tensor, Tensor]:
+        head, tail, of_head, of_tail = terms
+        left, right, weight = _unary_factors(of_head, of_tail)
+        return torch.cat([head, left], 1), torch.cat([tail, right], 1), torch.cat([self.both, weight], 1)
+
+
+def _unary_factors(of_head: Tensor, of_tail: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors of ``a_s(i) + b_s(j)``: each term times one."""
+    ones, states = torch.ones_like(of_head), torch.eye(of_head.size(1), device=of_head.device, dtype=of_head.dtype)
+    return torch.cat([of_head, ones], 1), torch.cat([ones, of_tail], 1), torch.cat([states, states], 1)
+
+
+EncoderFactory = Callable[[int, int, int], PairEncoder]
+Factory = TypeVar("Factory", bound=EncoderFactory)
+_encoders: dict[str, EncoderFactory] = {}
+
+
+def register_encoder(name: str) -> Callable[[Factory], Factory]:
+    """Make an encoder known by name: ``@register_encoder("mine")`` above a :class:`PairEncoder`."""
+
+    def add(factory: Factory) -> Factory:
+        _encoders[name] = factory
+        return factory
+
+    return add
+
+
+register_encoder("additive")(AdditiveEncoder)
+register_encoder("interaction")(InteractionEncoder)
+
+
+def encoder_names() -> list[str]:
+    """Names of all registered encoders."""
+    return sorted(_encoders)
+
+
+def make_encoder(name: str, text_channels: int, num_states: int, hidden_channels: int) -> PairEncoder:
+    """A fresh encoder by name.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    if name not in _encoders:
+        known = ", ".join(encoder_names())
+        raise ConfigError(f"Unknown encoder '{name}'{nearest(name, _encoders)}; known are {known}.")
+    return _encoders[name](text_channels, num_states, hidden_channels)

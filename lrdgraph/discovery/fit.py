@@ -1,0 +1,58 @@
+"""Discovery by itself: a short training loop for someone who wants relations and no recommender."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lrdgraph.discovery.diagnostics import usage
+from lrdgraph.discovery.dvae import RelationDVAE
+from lrdgraph.errors import ConfigError
+
+
+def discover(
+    dvae: RelationDVAE,
+    pairs: Tensor,
+    *,
+    epochs: int = 20,
+    batch_size: int = 512,
+    learning_rate: float = 0.02,
+    seed: int = 0,
+) -> list[dict[str, float]]:
+    """Train a RelationDVAE with tables of its own.
+
+    Args:
+        dvae: trained in place.
+        pairs: ``(2, P)`` items, i in row 0 before j in row 1, e.g. from
+            :func:`lrdgraph.discovery.pairs.history_pairs`.
+        epochs: passes over the pairs.
+        batch_size: pairs in a step.
+        learning_rate: of Adam.
+        seed: of order, random pairs and negatives. Initial weights are those the dvae has.
+
+    Returns:
+        One entry per epoch: the mean of every loss term, and usage figures of the last batch.
+
+    Raises:
+        ConfigError: there are no pairs, or the dvae has no tables of its own.
+    """
+    if pairs.dim() != 2 or pairs.shape[0] != 2 or not pairs.shape[1]:
+        raise ConfigError(f"Pairs must be (2, P) with at least one pair; got {tuple(pairs.shape)}.")
+    generator = torch.Generator(device=pairs.device).manual_seed(seed)
+    optimizer = torch.optim.Adam(dvae.parameters(), lr=learning_rate)
+    log = []
+    for _ in range(epochs):
+        batches = torch.randperm(pairs.shape[1], generator=generator, device=pairs.device).split(batch_size)
+        sums: dict[str, Tensor] = {}
+        for rows in batches:
+            i, j = pairs[:, rows]
+            loss = dvae.loss(i, j, generator=generator)
+            optimizer.zero_grad(set_to_none=True)
+            loss.total.backward()
+            optimizer.step()
+            for name, value in loss.terms().items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value
+        with torch.no_grad():
+            figures = usage(dvae.state_posterior(i, j)).figures()
+        log.append({name: float(value) / len(batches) for name, value in sums.items()} | figures)
+    return log

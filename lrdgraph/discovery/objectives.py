@@ -1,0 +1,92 @@
+"""The two training objectives of discovery, each a loss to be minimised with every term named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding
+
+
+@dataclass(frozen=True)
+class DiscoveryLoss:
+    """A loss and its terms; all are 0-d tensors in nats, means over pairs (or, published, as its formula averages).
+
+    Attributes:
+        total: what is minimised.
+        reconstruction_tail: ``−E_q log p(j | i, r)``.
+        reconstruction_head: ``−E_q log p(i | j, r)``; for :func:`published`, its log-sigmoid term.
+        kl: ``KL(q ‖ p(r))``.
+        entropy: ``H(q)``, of the posterior of one pair.
+    """
+
+    total: Tensor
+    reconstruction_tail: Tensor
+    reconstruction_head: Tensor
+    kl: Tensor
+    entropy: Tensor
+
+    def terms(self) -> dict[str, Tensor]:
+        """Every term by name, detached."""
+        return {field.name: getattr(self, field.name).detach() for field in fields(self)}
+
+
+def elbo(logits: Tensor, log_tail: Tensor, log_head: Tensor, log_prior: Tensor, beta: float) -> DiscoveryLoss:
+    """Composite ELBO, ``Σ_r q_r [log p(j|i,r) + log p(i|j,r)] − β·KL(q ‖ p(r))``, summed exactly over r.
+
+    Args:
+        logits: ``(P, S)`` of the encoder.
+        log_tail, log_head: ``(P, S)`` log-likelihoods of the decoder under each state.
+        log_prior: ``(S,)``.
+        beta: weight of the KL term.
+
+    Returns:
+        ``total = reconstruction_tail + reconstruction_head + β·kl``.
+    """
+    log_q = logits.log_softmax(-1)
+    q = log_q.exp()
+    tail = -(q * log_tail).sum(-1).mean()
+    head = -(q * log_head).sum(-1).mean()
+    kl = (q * (log_q - log_prior)).sum(-1).mean()
+    entropy = -(q * log_q).sum(-1).mean()
+    return DiscoveryLoss(tail + head + beta * kl, tail, head, kl, entropy)
+
+
+def published(
+    logits: Tensor,
+    items: Tensor,
+    relations: Tensor,
+    history: Tensor,
+    target: Tensor,
+    negative: Tensor,
+    *,
+    alpha: float = 0.1,
+    skip_first: bool = True,
+) -> DiscoveryLoss:
+    """The objective of the public LRD code (github.com/ysh-1998/LRD, ``lrd_forward`` of its two models).
+
+    ``−1/(B|S|) Σ_b Σ_{m∈S} log[1/n_b Σ_h σ(q_bhm ⟨z_m ⊙ (1 + x_i), x_h − x_h⁻⟩)] + α/(BHM) Σ_bhm −q log q``:
+    one sigmoid for each state; heads alone are reconstructed; the entropy averages over padding too, and is minimised.
+
+    Args:
+        logits: ``(B, H, M)`` of the encoder for (history item, target), padding included.
+        items: ``(N + 1, D)`` item vectors of the recommender.
+        relations: ``(M, D)`` vectors of the virtual, predefined and latent relations.
+        history: ``(B, H)`` items, 0 is padding; every row holds at least one item.
+        target: ``(B,)`` items.
+        negative: ``(B, H)`` one random item for each slot of the history.
+        alpha: weight of the entropy.
+        skip_first: sum over all states but the first, rather than over all.
+    """
+    log_q = logits.log_softmax(-1)
+    q = log_q.exp()
+    valid = (history > 0).to(q.dtype)[..., None]  # (B, H, 1)
+    query = relations * (1 + embedding(target, items))[:, None]  # (B, M, D)
+    difference = embedding(history, items) - embedding(negative, items)  # (B, H, D)
+    agreement = (q * (difference @ query.mT)).sigmoid() * valid  # (B, H, M)
+    mean = agreement.sum(1) / valid.sum(1)  # (B, M)
+    reconstruction = -mean[:, 1 if skip_first else 0 :].log().mean()
+    entropy = -(q * log_q).mean()
+    none = torch.zeros_like(reconstruction)
+    return DiscoveryLoss(reconstruction + alpha * entropy, none, reconstruction, none, entropy)
