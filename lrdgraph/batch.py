@@ -66,7 +66,7 @@ def target_batch(targets: Targets, rows: np.ndarray, length: int, request: Reque
 
 
 def history_batch(history: np.ndarray, history_time: np.ndarray, moment: np.ndarray, user: np.ndarray) -> Batch:
-    """A batch from right-aligned ``(B, L)`` arrays and the ``(B,)`` moment at which each recommendation is asked for."""
+    """A batch from right-aligned ``(B, L)`` arrays and the ``(B,)`` moment of each request."""
     moments = np.concatenate([history_time[:, 1:], np.asarray(moment)[:, None]], axis=1)
     return Batch(
         user=torch.from_numpy(user),
