@@ -38,7 +38,7 @@ class StandardText(nn.Module):
     def __init__(self, text: Tensor) -> None:
         super().__init__()
         mean = text.mean(0)
-        scale = ((text - mean).square().sum(1).mean() / 32).sqrt()
+        scale = (text - mean).square().mean().sqrt()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
 
@@ -112,7 +112,7 @@ class InteractionEncoder(PairEncoder):
         self.head = nn.Linear(text_channels, hidden_channels, bias=False)
         self.tail = nn.Linear(text_channels, hidden_channels, bias=False)
         for layer in (self.head, self.tail):
-            nn.init.normal_(layer.weight, std=32**-0.5)
+            nn.init.normal_(layer.weight, std=text_channels**-0.5)
         deviation = gain / (3 * hidden_channels) ** 0.5
         self.both = nn.Parameter(torch.randn(num_states, hidden_channels) * deviation)
         self.head_only = nn.Parameter(torch.randn(num_states, hidden_channels) * deviation)

@@ -104,6 +104,7 @@ def build_inputs(
         relations=settings.graph.relations,
         exclude=settings.graph.exclude,
         inverses=settings.graph.inverses,
+        min_attribute_items=settings.graph.min_attribute_items,
     )
     return model_inputs(corpus, parts.training(), vectors, graph)
 

@@ -42,11 +42,13 @@ class GraphSettings:
         relations: their names; None takes all that the corpus holds.
         exclude: names left out.
         inverses: add the inverse of each.
+        min_attribute_items: leave out attribute values that fewer items have.
     """
 
     relations: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     inverses: bool = True
+    min_attribute_items: int = 2
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import UnknownIdError, nearest
 from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.graph.relations import Relation, RelationVocabulary
+from lrdgraph.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ def build_graph(
     relations: Collection[str] | None = None,
     exclude: Collection[str] = (),
     inverses: bool = True,
+    min_attribute_items: int = 1,
 ) -> ItemGraph:
     """The graph of a corpus's predefined triples; interactions have no part in it.
 
@@ -57,6 +60,7 @@ def build_graph(
         relations: names to keep, in the corpus's order; all where None.
         exclude: names to leave out, e.g. those that an undated aggregate such as ``also_bought`` gave.
         inverses: whether to look for and add inverses.
+        min_attribute_items: leave out attribute values that fewer items have; one that a single item has joins nothing.
 
     Raises:
         UnknownIdError: ``relations`` or ``exclude`` holds a name that the corpus does not.
@@ -64,6 +68,9 @@ def build_graph(
     names = _chosen(corpus, relations, exclude)
     tables = _split_by_relation(corpus, names)
     items = corpus.num_items
+    attributes = corpus.attributes
+    if min_attribute_items > 1:
+        attributes, tables = _shared_attributes(attributes, tables, items, min_attribute_items)
     kinds = {n: "predefined" if _joins_items(t, items) or not len(t.head) else "attribute" for n, t in tables.items()}
     vocabulary = [Relation(name, kinds[name]) for name in names]  # type: ignore[arg-type]
     if inverses:
@@ -76,8 +83,25 @@ def build_graph(
         edge_weight=torch.from_numpy(columns[2].astype(np.float32)),
         relations=RelationVocabulary(vocabulary),
         items=corpus.items,
-        attributes=corpus.attributes,
+        attributes=attributes,
     )
+
+
+def _shared_attributes(
+    attributes: Vocabulary, tables: dict[str, _Edges], items: int, least: int
+) -> tuple[Vocabulary, dict[str, _Edges]]:
+    """Attribute values that at least ``least`` distinct items touch, numbered anew, and the edges that are left."""
+    ends = np.concatenate([np.stack([t.head, t.tail]) for t in tables.values()], axis=1) if tables else np.zeros((2, 0))
+    ends = np.concatenate([ends, ends[::-1]], axis=1).astype(np.int64)
+    ends = np.unique(ends[:, (ends[0] <= items) & (ends[1] > items)], axis=1)
+    count = np.bincount(ends[1], minlength=items + len(attributes) + 1)
+    kept = (count >= least) | (np.arange(len(count)) <= items)
+    node = np.where(kept, np.cumsum(kept) - 1, 0)
+    chosen = {}
+    for name, table in tables.items():
+        both = kept[table.head] & kept[table.tail]
+        chosen[name] = _Edges(node[table.head[both]], node[table.tail[both]], table.weight[both])
+    return Vocabulary(attributes.series.filter(pl.Series(kept[items + 1 :])), attributes.kind), chosen
 
 
 def _chosen(corpus: Corpus, relations: Collection[str] | None, exclude: Collection[str]) -> list[str]:

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+import polars as pl
 import pytest
 
+from lrdgraph.corpus import Corpus, Triples
 from lrdgraph.errors import DataError, UnknownIdError
 from lrdgraph.graph.build import build_graph
+from lrdgraph.vocabulary import Vocabulary
 from tests.graph.worlds import corpus, edges
 
 
@@ -106,3 +110,29 @@ def test_a_taken_name_and_a_bad_weight_give_one_sentence() -> None:
         build_graph(corpus([(1, "r", 2), (1, "r^-1", 3)]))
     with pytest.raises(DataError, match="not finite"):
         build_graph(corpus([(1, "r", 2)], weight=[float("nan")]))
+
+
+def test_attribute_values_of_a_single_item_can_be_left_out() -> None:
+    corpus = attribute_world()
+    graph = build_graph(corpus, min_attribute_items=2)
+    assert graph.attributes.series.to_list() == ["red"]
+    edges = graph.edge_index[:, graph.edges_of("colour")]
+    assert edges.tolist() == [[1, 2], [4, 4]]  # three items, so the one value left is node 4
+    assert graph.edge_counts()["size"] == 0
+    assert build_graph(corpus).attributes.series.to_list() == ["blue", "red", "large"]
+
+
+def attribute_world() -> Corpus:
+    """Three items; two are red, one is blue, one is large."""
+    items = Vocabulary(["a", "b", "c"])
+    none = np.zeros(0, dtype=np.int64)
+    triples = Triples(
+        head=np.array([3, 1, 2, 1]),
+        relation=np.array([0, 0, 0, 1]),
+        tail=np.array([4, 5, 5, 6]),
+        names=("colour", "size"),
+    )
+    attributes = Vocabulary(["blue", "red", "large"], "attribute")
+    return Corpus(
+        "shop", Vocabulary([], "user"), items, none, none, none, pl.DataFrame(), attributes=attributes, triples=triples
+    )
