@@ -25,6 +25,7 @@ from tests.experiment.worlds import MODELS, published, settings
 from tests.models import shop
 
 NAMES = {f"{p}/{m}" for p in ("full", "candidates-3") for m in ("HR@5", "NDCG@5", "HR@10", "NDCG@10", "MRR")}
+TIMED = {"time": "request", "trend": True}
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +83,20 @@ def test_train_load_evaluate(name: str, tmp_path: Path) -> None:
 
 
 def test_the_moment_of_the_request_changes_what_reads_it(tmp_path: Path) -> None:
-    for name, same in (("sasrec", True), ("lrdgraph", False)):
-        run_experiment(settings(tmp_path, name), tmp_path / name, corpus=published())
-        evaluate_run(tmp_path / name, corpus=published())
-        metrics = read_json(tmp_path / name / "result.json")["metrics"]
-        assert (metrics["test"] == metrics["test@last-event"]) == same
+    plain = settings(tmp_path)
+    for reads in (False, True):
+        wanted = replace(plain, model=plain.model | TIMED) if reads else plain
+        folder = tmp_path / f"run-{reads}"
+        run_experiment(wanted, folder, corpus=published())
+        evaluate_run(folder, corpus=published())
+        metrics = read_json(folder / "result.json")["metrics"]
+        assert (metrics["test"] != metrics["test@last-event"]) == reads
 
 
 @pytest.mark.parametrize(("request_time", "other"), [("target", "last-event"), ("last-event", "target")])
 def test_the_request_time_of_the_settings_has_the_plain_name(request_time: str, other: str, tmp_path: Path) -> None:
-    wanted = settings(tmp_path, "lrdgraph", evaluation={"request": request_time})
+    wanted = settings(tmp_path, evaluation={"request": request_time})
+    wanted = replace(wanted, model=wanted.model | TIMED)
     run_experiment(wanted, tmp_path / "run", corpus=published())
     trained = read_json(tmp_path / "run" / "result.json")["metrics"]["validation"]
     evaluate_run(tmp_path / "run", "validation", corpus=published())
