@@ -184,7 +184,7 @@ class Flagship(SequentialRecommender):
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         mixture, vectors = self._kept()
         query = self.encode(batch, vectors)[:, -1]
-        scores = self.base_scores(query, self.moments(batch)[:, -1], vectors)
+        scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias)
         return pick(self._evidence(scores, last_columns(batch), batch, mixture), candidates)
 
     def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:

@@ -36,7 +36,6 @@ class SequentialSettings:
         time: ``"request"`` reads gaps between events and up to the request, ``"history"`` only up to the last event,
             ``"none"`` no times.
         trend: whether scores read the popularity of each item as it stood at the request.
-        label_smoothing: of the cross-entropy.
     """
 
     hidden_channels: int = 64
@@ -49,7 +48,6 @@ class SequentialSettings:
     use_id: bool = True
     time: str = "request"
     trend: bool = False
-    label_smoothing: float = 0.0
 
 
 class SequentialRecommender(Recommender):
@@ -59,6 +57,7 @@ class SequentialRecommender(Recommender):
     """
 
     name = "sequential"
+    closed: Tensor
 
     def __init__(self, inputs: ModelInputs, settings: SequentialSettings) -> None:
         super().__init__(inputs, settings)
@@ -71,6 +70,9 @@ class SequentialRecommender(Recommender):
         self.trend = RecentPopularity(inputs.events[0], inputs.events[1], inputs.num_items) if settings.trend else None
         self.encoder = CausalTransformer(d, settings.num_layers, settings.num_heads, settings.dropout)
         self.bias = nn.Parameter(torch.zeros(inputs.num_items + 1))
+        # an item without training events would be a wrong answer everywhere, and learn to be one: it sits out the loss
+        closed = torch.zeros(inputs.num_items + 1).masked_fill(inputs.popularity == 0, -torch.inf)
+        self.register_buffer("closed", closed, persistent=False)
         nn.init.normal_(self.position.weight, std=0.02)
 
     def item_vectors(self) -> Tensor:
@@ -100,26 +102,30 @@ class SequentialRecommender(Recommender):
         assert batch.target is not None
         columns = batch.target.nonzero()  # (P, 2)
         query = self.encode(batch, vectors)[columns[:, 0], columns[:, 1]]
-        logits = self.base_scores(query, self.moments(batch)[columns[:, 0], columns[:, 1]], vectors)
+        moment = self.moments(batch)[columns[:, 0], columns[:, 1]]
+        logits = self.base_scores(query, moment, vectors, self.bias + self.closed)
         if evidence is not None:
             logits = evidence(logits, columns)
         target = batch.target[columns[:, 0], columns[:, 1]]
-        return full_cross_entropy(logits, target, self.settings.label_smoothing)
+        return full_cross_entropy(logits, target)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         total = self.rank_loss(batch, self.item_vectors())
         return {"total": total, "recommendation": total.detach()}
 
-    def base_scores(self, query: Tensor, moment: Tensor, vectors: Tensor, candidates: Tensor | None = None) -> Tensor:
+    def base_scores(
+        self, query: Tensor, moment: Tensor, vectors: Tensor, bias: Tensor, candidates: Tensor | None = None
+    ) -> Tensor:
         """``q · x̃_c + b_c``, plus recent popularity where the model reads it.
 
         Args:
             query: ``(P, D)``.
             moment: ``(P,)`` of the requests.
             vectors: ``(N + 1, D)``.
+            bias: ``(N + 1,)``.
             candidates: as :meth:`Recommender.score`.
         """
-        scores = dot(query, vectors, self.bias, candidates)
+        scores = dot(query, vectors, bias, candidates)
         return scores if self.trend is None else scores + pick(self.trend(moment), candidates)
 
     def scoring_vectors(self) -> Tensor:
@@ -133,4 +139,4 @@ class SequentialRecommender(Recommender):
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         vectors = self.scoring_vectors()
         query = self.encode(batch, vectors)[:, -1]
-        return self.base_scores(query, self.moments(batch)[:, -1], vectors, candidates)
+        return self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def full_cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
+def full_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy of ``(P, N + 1)`` logits against ``(P,)`` items; column 0 is padding and never counts."""
-    return F.cross_entropy(logits[:, 1:], target - 1, label_smoothing=label_smoothing)
+    return F.cross_entropy(logits[:, 1:], target - 1)
 
 
 def sampled_cross_entropy(positive: Tensor, negatives: Tensor, log_q_positive: Tensor, log_q: Tensor) -> Tensor:
