@@ -39,19 +39,19 @@ def script(page: str, commands: bool = True) -> str:
         fence = re.fullmatch(r"```(\w*) ?(\S*)", line)
         if not block and fence:
             block, language, name = True, fence[1], fence[2]
-            opened = {"console": "said(r'''", "sh": ""}.get(language, "")
-            lines.append(f"write({name!r}, r'''" if name else opened)
+            opened = {"console": "documents.said(r'''", "sh": ""}.get(language, "")
+            lines.append(f"documents.write({name!r}, r'''" if name else opened)
             language = "file" if name else language
         elif block and line == "```":
             lines.append("''')" if language in ("file", "console") else "")
             block = False
         elif block and language == "sh":
-            lines.append(f"run({line!r})" if commands and line.startswith("lrdgraph ") else "")
+            lines.append(f"documents.run({line!r})" if commands and line.startswith("lrdgraph ") else "")
         else:
             lines.append(line if block and language in ("python", "file", "console") else "")
     assert not block, "the last block has no end"
     assert not lines[0], "the first line of a page is its heading"
-    lines[0] = "from tests.documents import run, said, write"
+    lines[0] = "from tests import documents"
     # two epochs tell as well as twenty whether a page is right
     return re.sub(r'(\bepochs"?\s*[=:]\s*)\d+', r"\g<1>2", "\n".join(lines)) + "\n"
 
