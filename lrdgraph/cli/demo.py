@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = {"SASRec": "ml100k-sasrec.toml", "lrdgraph": "ml100k-flagship.toml"}
 SHOWN = ("full/HR@10", "full/NDCG@10")
+TAILS = 3
 
 
 def demo(
@@ -57,9 +58,9 @@ def demo(
     show_relations(relation_report(flagship.model, flagship.titles, 5))
     show_person(flagship, corpus)
     triples = out / "relations.tsv"
-    count = write_triples(flagship, triples, top_k=10)
+    count = write_triples(flagship, triples, threshold=0.0, top_k=TAILS)
     say()
-    say(f"triples:    {triples} ({count:,})")
+    say(f"triples:    {triples} ({count:,}, the {TAILS} clearest tails of each head and relation)")
     say(f"checkpoint: {flagship.folder / 'best'}")
     say(f"results:    {', '.join(str(run.folder / 'result.json') for run in runs.values())}")
     say(f"done in {time.perf_counter() - began:.0f} s")
@@ -74,7 +75,7 @@ def finished(settings: ExperimentSettings, folder: Path, corpus: Corpus) -> tupl
     path = folder / "result.json"
     if path.is_file():
         held = read_json(path)
-        same = held["config_hash"] == config_hash(to_dict(settings)) and "test" in held["metrics"]
+        same = held.get("config_hash") == config_hash(to_dict(settings)) and "test" in held.get("metrics", {})
         if same and held["corpus"]["fingerprint"] == corpus.fingerprint:
             say(f"{settings.name} is trained already, in {folder}")
             return load_run(folder), held

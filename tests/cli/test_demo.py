@@ -50,7 +50,9 @@ def test_everything_is_shown_and_a_second_run_trains_nothing(
         assert f"\nlatent_{relation}: " in first.out
     assert "recommendations for user u0" in first.out
     assert "  5. " in first.out
-    assert (out / "relations.tsv").read_text().startswith("# model: lrdgraph\n")
+    triples = (out / "relations.tsv").read_text()
+    assert triples.startswith("# model: lrdgraph\n")
+    assert "\tlatent_4\t" in triples
     for path in (out / "relations.tsv", out / "ml100k-flagship" / "best", out / "ml100k-sasrec" / "result.json"):
         assert str(path) in first.out
 
