@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -196,7 +197,7 @@ class RelationDVAE(nn.Module):
 
 def _log_prior(prior: Sequence[float] | None, states: int) -> Tensor:
     weights = torch.ones(states) if prior is None else torch.as_tensor(prior, dtype=torch.float32)
-    if weights.shape != (states,) or not bool((weights > 0).all()):
+    if weights.shape != (states,) or not bool(((weights > 0) & weights.isfinite()).all()):
         raise ConfigError(f"A prior needs {states} positive weights, one for each state; got {weights.tolist()}.")
     return (weights / weights.sum()).log()
 
@@ -211,5 +212,5 @@ def _check(
         raise DataError(f"The language vector of item {row} holds NaN or infinity; encode the texts again.")
     if not 1 <= num_latent <= hidden_channels:
         raise ConfigError(f"num_latent is {num_latent}; it must lie between 1 and hidden_channels, {hidden_channels}.")
-    if beta < 0 or random_share < 0 or (num_negatives is not None and num_negatives < 1):
+    if not (0 <= beta < inf and 0 <= random_share < inf) or (num_negatives is not None and num_negatives < 1):
         raise ConfigError("beta and random_share must be 0 or more and num_negatives 1 or more.")
