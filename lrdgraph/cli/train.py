@@ -51,7 +51,8 @@ def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
 
     found = load_state(out / "last")
     epochs, metric = settings.training.epochs, settings.training.metric
-    epoch = found["epoch"] if found is not None else 0
+    epoch = found.get("epoch", 0) if isinstance(found, dict) else 0
+    begun = epoch
     if found is not None:
         say(f"resuming the run in {out} after epoch {epoch} of {epochs}")
     with Bar("encoding item texts", lines=True) as encoding, Bar("") as steps:
@@ -66,8 +67,10 @@ def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
             say(epoch_line(entry, epochs, metric))
 
         run = run_experiment(settings, out, corpus=corpus, encoding=encoding, report=report, step_done=step)
-    if found is not None and epoch == found["epoch"]:
+    if found is not None and epoch == begun:
         say("nothing was left to train")
+    for sentence in run.model.warnings():
+        say(f"warning: {sentence}")
     return run
 
 

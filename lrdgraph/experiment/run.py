@@ -171,9 +171,16 @@ def run_experiment(
             "this_process": round(time.perf_counter() - began, 2),
         },
         "peak_memory_gb": peak_memory(),
+        "warnings": model.warnings(),
         "settings": to_dict(settings),
     } | provenance()
-    write_json(folder / "result.json", result)
+    path = folder / "result.json"
+    if not log and path.exists():
+        # nothing was trained, so what evaluate added still holds
+        held = _result(path)
+        for part in ("metrics", "buckets"):
+            result[part] = held[part] | result[part]
+    write_json(path, result)
     return Run(folder, settings, model, corpus.fields, corpus.fingerprint, state)
 
 
@@ -214,9 +221,7 @@ def evaluate_run(
             f"{run.fingerprint[:12]}; name that data with --data."
         )
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
-    result = read_json(run.folder / "result.json")
-    if not isinstance(result, dict) or not {"metrics", "buckets"} <= result.keys():
-        raise DataError(f"{run.folder / 'result.json'} is not the result of a run; train again to write it anew.")
+    result = _result(run.folder / "result.json")
     found = {}
     for request in get_args(RequestTime):
         suffix = "" if request == settings.evaluation.request else f"@{request}"
@@ -225,6 +230,13 @@ def evaluate_run(
         result["buckets"][role + suffix] = found[request].buckets
     write_json(run.folder / "result.json", result)
     return found[settings.evaluation.request]
+
+
+def _result(path: Path) -> dict[str, Any]:
+    result = read_json(path)
+    if not isinstance(result, dict) or not {"metrics", "buckets"} <= result.keys():
+        raise DataError(f"{path} is not the result of a run; remove it and train again to write it anew.")
+    return result
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -76,6 +76,10 @@ class Recommender(nn.Module, ABC):
         """Figures worth logging once per epoch, besides the loss."""
         return {}
 
+    def warnings(self) -> list[str]:
+        """Sentences on what has gone wrong in the model as it stands; none here."""
+        return []
+
     def train(self, mode: bool = True) -> Recommender:
         """Switch mode as torch does, and forget vectors that were kept for scoring."""
         self._cache.clear()

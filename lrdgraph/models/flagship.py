@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
-from lrdgraph.discovery.diagnostics import usage
+from lrdgraph.discovery.diagnostics import Usage, usage, warnings
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.errors import ConfigError
@@ -242,9 +242,16 @@ class Flagship(SequentialRecommender):
         log_q = torch.zeros(number, device=raw.device)
         return sampled_cross_entropy((query * nodes[tail]).sum(1), negatives, log_q, log_q)
 
-    @torch.no_grad()
     def diagnostics(self) -> dict[str, float]:
+        found = self._usage()
+        return {} if found is None else {f"relations/{name}": value for name, value in found.figures().items()}
+
+    def warnings(self) -> list[str]:
+        found = self._usage()
+        return [] if found is None else warnings(found)
+
+    def _usage(self) -> Usage | None:
         if self.discovery is None:
-            return {}
-        found = usage(self.discovery.pattern_posterior(self._pattern()))
-        return {f"relations/{name}": float(value) for name, value in found.figures().items()}
+            return None
+        with torch.no_grad():
+            return usage(self.discovery.pattern_posterior(self._pattern()))
