@@ -30,15 +30,19 @@ class Pairs:
     gap: Tensor
 
 
-def history_pairs(history: Tensor, time: Tensor, moment: Tensor, columns: Tensor) -> Pairs:
+def history_pairs(history: Tensor, time: Tensor, moment: Tensor, columns: Tensor, length: int | None = None) -> Pairs:
     """Join each query position to the events up to its column.
 
     Args:
         history, time, moment: ``(B, L)``.
         columns: ``(P, 2)`` row and column of each query position.
+        length: the most recent events alone, so many at most; all where None.
     """
     row, column = columns.T
-    visible = (history[row] > 0) & (torch.arange(history.size(1), device=history.device) <= column[:, None])  # (P, L)
+    back = column[:, None] - torch.arange(history.size(1), device=history.device)  # (P, L), 0 at the query's own column
+    visible = (history[row] > 0) & (back >= 0)
+    if length is not None:
+        visible &= back < length
     position, event = visible.nonzero(as_tuple=True)
     gap = moment[row, column][position] - time[row[position], event]
     return Pairs(position, history[row[position], event], gap)

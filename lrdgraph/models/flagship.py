@@ -21,6 +21,7 @@ from lrdgraph.models.base import pick
 from lrdgraph.models.evidence import (
     Explanation,
     MixtureEvidence,
+    Pairs,
     TypedEvidence,
     add_evidence,
     explanation,
@@ -43,6 +44,7 @@ class FlagshipSettings(SequentialSettings):
     Attributes:
         graph_layers: relational convolutions; 0 for none.
         evidence: whether scores read the edges from history to candidate.
+        evidence_length: how many of the most recent events they leave from.
         num_latent: ``K``; 0 for no latent relations.
         latent: ``"discovered"`` edges carry the DVAE's posterior, ``"fixed"`` edges all weigh the same (a control).
         text_neighbours, two_hop_neighbours: candidate pairs per item from nearest texts and from the predefined graph.
@@ -55,6 +57,7 @@ class FlagshipSettings(SequentialSettings):
 
     graph_layers: int = 1
     evidence: bool = True
+    evidence_length: int = 20
     num_latent: int = 5
     latent: Literal["discovered", "fixed"] = "discovered"
     text_neighbours: int = 30
@@ -171,10 +174,14 @@ class Flagship(SequentialRecommender):
             self.adjacency = self.adjacency.to(device)
         return self.adjacency
 
+    def _history_pairs(self, batch: Batch, columns: Tensor) -> Pairs:
+        length = self.settings.evidence_length
+        return history_pairs(batch.history, batch.history_time, self.moments(batch), columns, length)
+
     def _evidence(self, logits: Tensor, columns: Tensor, batch: Batch, mixture: Tensor) -> Tensor:
         if not self.settings.evidence:
             return logits
-        pairs = history_pairs(batch.history, batch.history_time, self.moments(batch), columns)
+        pairs = self._history_pairs(batch, columns)
         kernel = self.kernel(pairs.gap)
         parts = [self.typed_evidence(pairs, kernel)]
         if self.latent_evidence is not None:
@@ -195,7 +202,7 @@ class Flagship(SequentialRecommender):
         if not self.settings.evidence:
             return None
         mixture, _ = self._kept()
-        pairs = history_pairs(batch.history, batch.history_time, self.moments(batch), last_columns(batch))
+        pairs = self._history_pairs(batch, last_columns(batch))
         kernel = self.kernel(pairs.gap)
         parts = [self.typed_evidence.explain(pairs, kernel, candidates)]
         if self.latent_evidence is not None:

@@ -52,7 +52,7 @@ def test_train_load_evaluate(name: str, tmp_path: Path) -> None:
     result = read_json(tmp_path / "run" / "result.json")
     assert result.keys() == {
         *("name", "model", "seed", "metrics", "buckets", "corpus", "config_hash", "parameters", "epochs"),
-        *("best_epoch", "seconds", "peak_memory_gb", "settings", "versions", "machine", "commit"),
+        *("best_epoch", "seconds", "peak_memory_gb", "warnings", "settings", "versions", "machine", "commit"),
     }
     assert result["metrics"].keys() == {"validation"}, "test is left to evaluate"
     assert result["metrics"]["validation"].keys() == NAMES

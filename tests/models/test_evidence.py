@@ -159,3 +159,10 @@ def test_empty_histories_and_missing_edges_add_nothing() -> None:
     world = World()
     kernel = torch.rand(len(world.pairs().item), R)
     assert not add_evidence(world.logits(), [empty(world.pairs(), kernel)]).any()
+
+
+def test_only_the_most_recent_events_speak_where_a_length_is_set() -> None:
+    history = torch.tensor([[0, 4, 5, 6]])
+    columns = torch.tensor([[0, 3], [0, 1]])
+    pairs = history_pairs(history, history, history, columns, length=2)
+    assert (pairs.position.tolist(), pairs.item.tolist()) == ([0, 0, 1], [5, 6, 4])
