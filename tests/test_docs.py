@@ -45,7 +45,7 @@ def test_the_guide_runs(followed: Path) -> None:
 
 
 def test_keys_of_a_result(followed: Path) -> None:
-    held = json.loads((followed / "runs/second/result.json").read_text())
+    held = json.loads((followed / "runs/first/result.json").read_text())
     assert first_column(section(GUIDE, "Train and evaluate")) == set(held)
     assert set(held["metrics"]) == {"validation", "test", "test@last-event"}
 
