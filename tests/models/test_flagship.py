@@ -143,7 +143,7 @@ def test_training_scores_of_a_position_are_those_of_its_request() -> None:
     last = torch.zeros_like(batch.target)
     last[:, -1] = batch.target[:, -1]
     loss = model.loss(replace(batch, target=last))["recommendation"]
-    scores = model.score(batch)[:, 1:]
+    scores = (model.score(batch) + model.closed)[:, 1:]
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(scores, batch.target[:, -1] - 1).detach())
 
 
