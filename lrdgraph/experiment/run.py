@@ -133,7 +133,7 @@ def run_experiment(
         DataError: the corpus is not the one that the folder's run began with.
     """
     folder = Path(folder)
-    began = time.perf_counter()
+    began, origin = time.perf_counter(), provenance()
     corpus = corpus if corpus is not None else load_corpus(settings)
     _same_run(folder, settings, corpus)
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
@@ -173,7 +173,7 @@ def run_experiment(
         "peak_memory_gb": peak_memory(),
         "warnings": model.warnings(),
         "settings": to_dict(settings),
-    } | provenance()
+    } | origin
     path = folder / "result.json"
     if not log and path.exists():
         # nothing was trained, so what evaluate added still holds

@@ -76,6 +76,9 @@ class Recommender(nn.Module, ABC):
         """Figures worth logging once per epoch, besides the loss."""
         return {}
 
+    def compile_parts(self) -> None:
+        """Put ``torch.compile`` on the parts that gain from it, in place; none here."""
+
     def warnings(self) -> list[str]:
         """Sentences on what has gone wrong in the model as it stands; none here."""
         return []

@@ -79,6 +79,9 @@ class SequentialRecommender(Recommender):
         """``x̃ (N + 1, D)``, the vectors that histories are read with and candidates are scored with."""
         return self.items()
 
+    def compile_parts(self) -> None:
+        self.encoder.compile()
+
     def moments(self, batch: Batch) -> Tensor:
         """``(B, L)`` the moment of each request as far as the model may know it."""
         return batch.history_time if self.settings.time == "history" else batch.moment

@@ -27,7 +27,7 @@ class TrainingSettings:
         seed: of initial weights, order and sampling.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
         precision: ``"float32"``, or ``"bfloat16"`` for autocast.
-        compile: run the model through ``torch.compile``.
+        compile: put ``torch.compile`` on the parts of the model that gain from it.
     """
 
     epochs: int = 40

@@ -188,7 +188,8 @@ class _Loop:
             {"params": [p for _, p in named if p.dim() <= 1], "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate)
-        self.loss = torch.compile(model.loss) if settings.compile else model.loss
+        if settings.compile:
+            model.compile_parts()
         self.average = {n: p.detach().clone() for n, p in named} if settings.average else {}
         self.best: dict[str, Tensor] = {}
 
@@ -224,7 +225,7 @@ class _Loop:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(epoch * self.steps + step)
             with autocast:
-                terms = self.loss(batch)
+                terms = self.model.loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
             terms["total"].backward()
             if self.settings.clip:

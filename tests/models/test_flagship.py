@@ -182,3 +182,13 @@ def test_predefined_relations_begin_near_the_one_that_leaves_vectors_as_they_are
     relations = flagship(hidden_channels=64).relations[: len(flagship().graph.relations)]
     assert (relations.mean(1) - 1).abs().max() < 0.2
     assert (relations.std(1) < 0.3).all()
+
+
+def test_what_is_compiled_is_the_transformer_and_weights_keep_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    model = flagship()
+    names = model.state_dict().keys()
+    model.compile_parts()
+    assert compiled == ["CausalTransformer"]
+    assert model.state_dict().keys() == names
