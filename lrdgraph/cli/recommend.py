@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,10 +110,8 @@ def _plain(found: Sequence[Recommendation], names: dict[str, str]) -> list[dict[
 
 
 def _seconds(text: str, option: str) -> int:
-    try:
+    with suppress(ValueError):
         return int(text)
-    except ValueError:
-        pass
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
