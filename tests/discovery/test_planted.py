@@ -14,7 +14,7 @@ SEEDS = (0, 1, 2)
 
 @pytest.fixture(scope="module")
 def agreements() -> dict[str, list[float]]:
-    """Adjusted Rand index for each seed: held-out pairs, pairs of unseen items, and held-out pairs with texts permuted."""
+    """Adjusted Rand index for each seed: held-out pairs, pairs of unseen items, held-out pairs with texts permuted."""
     found: dict[str, list[float]] = {"held out": [], "cold": [], "permuted": []}
     for seed in SEEDS:
         planted = plant(seed=seed)
