@@ -19,18 +19,8 @@ from lrdgraph.splits import Sequences
 
 BRANDS = ["Acme", "Borealis", "Corvid", "Delmar", "Evergreen", "Falcon"]
 KINDS = [
-    "printer",
-    "ink cartridge",
-    "photo paper",
-    "phone",
-    "phone case",
-    "charger",
-    "drill",
-    "screw",
-    "screwdriver",
-    "kettle",
-    "teapot",
-    "cup",
+    *("printer", "ink cartridge", "photo paper", "phone", "phone case", "charger"),
+    *("drill", "screw", "screwdriver", "kettle", "teapot", "cup"),
 ]
 COLOURS = ["red", "blue", "green", "yellow", "black", "white"]
 MATERIALS = ["steel", "bamboo", "plastic", "leather", "glass", "paper"]
@@ -104,20 +94,30 @@ class Found:
     cold: Tensor
 
 
-def find(planted: Planted, text: Tensor, seed: int, epochs: int = 20) -> Found:
-    """Hide a fifth of all pairs and a tenth of all items, and train on what is left."""
-    torch.manual_seed(seed)
-    hidden = torch.rand(text.shape[0]) < 0.1
-    kept_back = torch.rand(text.shape[0], text.shape[0]) < 0.2
+def find(planted: Planted, text: Tensor, seed: int, starts: int = 3) -> Found:
+    """Hide a fifth of all pairs and a tenth of all items, train on what is left, keep the start of the lowest loss.
+
+    A mixture has poor optima, such as one relation shared by two planted ones, and about one start in seven ends in
+    one. The training loss tells them apart without any label, so a user would start more than once too.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.rand(len(text), generator=generator) < 0.1
+    kept_back = torch.rand(len(text), len(text), generator=generator) < 0.2
     pairs = history_pairs(planted.sequences, max_gap=1)
     known = ~hidden[pairs].any(0)
     held = kept_back[pairs[0], pairs[1]]
     train = pairs[:, known & ~held]
     popularity = torch.bincount(train.flatten(), minlength=len(text))
-    dvae = RelationDVAE(text, num_latent=3, hidden_channels=36, popularity=popularity, num_negatives=128)
-    discover(dvae, train, epochs=epochs, seed=seed)
+
+    def start(number: int) -> tuple[float, RelationDVAE]:
+        torch.manual_seed(number)
+        dvae = RelationDVAE(text, num_latent=3, hidden_channels=36, popularity=popularity, num_negatives=128)
+        log = discover(dvae, train, epochs=12, batch_size=256, learning_rate=0.01, seed=number)
+        return log[-1]["total"], dvae
+
+    _, best = min((start(1000 * seed + number) for number in range(starts)), key=lambda ended: ended[0])
     cold = (torch.from_numpy(planted.relation) >= 0) & hidden & hidden[:, None]
-    return Found(dvae, train, pairs[:, known & held].unique(dim=1), cold.nonzero().T)
+    return Found(best, train, pairs[:, known & held].unique(dim=1), cold.nonzero().T)
 
 
 def agreement(planted: Planted, dvae: RelationDVAE, pairs: Tensor) -> float:
