@@ -12,7 +12,7 @@ from torch.nn.functional import embedding
 from lrdgraph.discovery.decoders import make_decoder
 from lrdgraph.discovery.encoders import StandardText, make_encoder
 from lrdgraph.discovery.likelihood import base_measure, draw_items, log_likelihoods
-from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, published
+from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.nn.sparse_products import PairProduct, Pattern
 
@@ -46,7 +46,7 @@ class RelationDVAE(nn.Module):
         hidden_channels: ``D``, width of the encoder, and of own tables.
         encoder, decoder: registered names.
         none_state: reserve state 0 for "none"; ``S = K + 1`` states, else ``S = K``.
-        beta: weight of the KL term.
+        beta: weight of the KL term. At 2 the two likelihoods of a pair, of its tail and of its head, count as one.
         popularity: ``(N + 1,)`` training counts, the base measure of the decoder; None for uniform.
         num_negatives: sample size of the softmax, or None for the whole catalogue.
         random_share: random pairs shown for each true pair, with ``none_state``.
@@ -146,6 +146,8 @@ class RelationDVAE(nn.Module):
         items: Tensor | None = None,
         relations: Tensor | None = None,
         generator: torch.Generator | None = None,
+        *,
+        warm_up: bool = False,
     ) -> DiscoveryLoss:
         """The composite ELBO of pairs, to be minimised (:func:`lrdgraph.discovery.objectives.elbo`).
 
@@ -154,11 +156,14 @@ class RelationDVAE(nn.Module):
             items: ``(N + 1, D)`` raw item vectors of a recommender; own ones where None.
             relations: ``(K, D)``; own ones where None.
             generator: source of random pairs and negatives; torch's own where None.
+            warm_up: minimise :func:`lrdgraph.discovery.objectives.guided` instead, for the first part of a training.
 
         Raises:
-            ConfigError: a table is missing or of the wrong width.
+            ConfigError: a table is missing or of the wrong width, or beta is 0 in a warm-up.
         """
         items, relations = self.tables(items, relations)
+        if warm_up and not self.beta:
+            raise ConfigError("A warm-up needs a beta above 0; train without it, or set beta.")
         if self.none_state:
             number = round(self.random_share * len(i))
             drawn = draw_items(self.log_popularity, 2 * number, generator)
@@ -170,7 +175,8 @@ class RelationDVAE(nn.Module):
         if self.none_state:
             log_tail = torch.cat([self.log_popularity[j][:, None], log_tail], dim=1)
             log_head = torch.cat([self.log_popularity[i][:, None], log_head], dim=1)
-        return elbo(self.logits(i, j), log_tail, log_head, self.log_prior, self.beta)
+        objective = guided if warm_up else elbo
+        return objective(self.logits(i, j), log_tail, log_head, self.log_prior, self.beta)
 
     def published_loss(
         self, history: Tensor, target: Tensor, negative: Tensor, items: Tensor, relations: Tensor, alpha: float = 0.1

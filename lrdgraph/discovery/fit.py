@@ -17,6 +17,7 @@ def discover(
     epochs: int = 20,
     batch_size: int = 512,
     learning_rate: float = 0.02,
+    warm_up: float = 0.0,
     seed: int = 0,
 ) -> list[dict[str, float]]:
     """Train a RelationDVAE with tables of its own.
@@ -27,29 +28,37 @@ def discover(
             :func:`lrdgraph.discovery.pairs.history_pairs`.
         epochs: passes over the pairs.
         batch_size: pairs in a step.
-        learning_rate: of Adam.
+        learning_rate: of Adam. With a warm-up about ``0.1 / √T`` does well: a step of Adam moves every weight alike,
+            and a projection of T of them the further the more they are.
+        warm_up: share of the steps, from the first on, that minimise
+            :func:`lrdgraph.discovery.objectives.guided`; 0.6 with ``beta = 2`` tells apart relations that a start
+            without it runs together.
         seed: of order, random pairs and negatives. Initial weights are those the dvae has.
 
     Returns:
         One entry per epoch: the mean of every loss term, and usage figures of the last batch.
 
     Raises:
-        ConfigError: there are no pairs, or the dvae has no tables of its own.
+        ConfigError: there are no pairs, warm_up is no share, or the dvae has no tables of its own.
     """
     if pairs.dim() != 2 or pairs.shape[0] != 2 or not pairs.shape[1]:
         raise ConfigError(f"Pairs must be (2, P) with at least one pair; got {tuple(pairs.shape)}.")
+    if not 0 <= warm_up <= 1:
+        raise ConfigError(f"warm_up is {warm_up}; it is the share of steps before the bound is trained, from 0 to 1.")
     generator = torch.Generator(device=pairs.device).manual_seed(seed)
     optimizer = torch.optim.Adam(dvae.parameters(), lr=learning_rate)
-    log = []
+    warm_steps = warm_up * epochs * -(-pairs.shape[1] // batch_size)
+    log, step = [], 0
     for _ in range(epochs):
         batches = torch.randperm(pairs.shape[1], generator=generator, device=pairs.device).split(batch_size)
         sums: dict[str, Tensor] = {}
         for rows in batches:
             i, j = pairs[:, rows]
-            loss = dvae.loss(i, j, generator=generator)
+            loss = dvae.loss(i, j, generator=generator, warm_up=step < warm_steps)
             optimizer.zero_grad(set_to_none=True)
             loss.total.backward()
             optimizer.step()
+            step += 1
             for name, value in loss.terms().items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value
         with torch.no_grad():

@@ -1,8 +1,8 @@
-"""The two training objectives of discovery, each a loss to be minimised with every term named."""
+"""The two training objectives of discovery and a warm-up, each a loss to be minimised with every term named."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -51,6 +51,28 @@ def elbo(logits: Tensor, log_tail: Tensor, log_head: Tensor, log_prior: Tensor, 
     kl = (q * (log_q - log_prior)).sum(-1).mean()
     entropy = -(q * log_q).sum(-1).mean()
     return DiscoveryLoss(tail + head + beta * kl, tail, head, kl, entropy)
+
+
+def guided(logits: Tensor, log_tail: Tensor, log_head: Tensor, log_prior: Tensor, beta: float) -> DiscoveryLoss:
+    """A warm-up for :func:`elbo`: the decoder learns under the best posterior, and the encoder learns that posterior.
+
+    With ``q* ∝ p(r) exp([log p(j|i,r) + log p(i|j,r)] / β)``, the negated bound is ``F + β·KL(q ‖ q*)``, where
+    ``F = −β log Σ_r p(r) exp(…/β)`` does not know q. This is ``F + β·KL(q* ‖ q)`` with q* fixed in the second term:
+    exact expectation-maximisation, with an encoder that follows. From the start an encoder lags behind its decoder
+    (He et al., arXiv 1901.05534): all relations then learn the same before it can tell pairs apart, or the decoder fits
+    the arbitrary partition that a fresh encoder happens to make.
+
+    Args:
+        logits, log_tail, log_head, log_prior, beta: as for :func:`elbo`; beta is above 0.
+
+    Returns:
+        The terms of :func:`elbo`, with a ``total`` of its own, which is that of the bound where q is q*.
+    """
+    log_joint = (log_tail + log_head) / beta + log_prior
+    log_best = log_joint.detach().log_softmax(-1)
+    free = -beta * log_joint.logsumexp(-1).mean()
+    lag = (log_best.exp() * (log_best - logits.log_softmax(-1))).sum(-1).mean()
+    return replace(elbo(logits, log_tail, log_head, log_prior, beta), total=free + beta * lag)
 
 
 def published(
