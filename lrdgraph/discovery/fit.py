@@ -36,7 +36,7 @@ def discover(
         seed: of order, random pairs and negatives. Initial weights are those the dvae has.
 
     Returns:
-        One entry per epoch: the mean of every loss term, and usage figures of the last batch.
+        One entry per epoch: the mean of every loss term, and ``relations/…`` usage figures of the last batch.
 
     Raises:
         ConfigError: there are no pairs, warm_up is no share, or the dvae has no tables of its own.
@@ -62,6 +62,7 @@ def discover(
             for name, value in loss.terms().items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value
         with torch.no_grad():
-            figures = usage(dvae.state_posterior(i, j)).figures()
+            found = usage(dvae.state_posterior(i, j)).figures()
+        figures = {f"relations/{name}": value for name, value in found.items()}
         log.append({name: float(value) / len(batches) for name, value in sums.items()} | figures)
     return log

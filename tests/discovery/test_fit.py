@@ -32,8 +32,8 @@ def test_the_loss_falls() -> None:
 def test_every_term_and_figure_is_logged() -> None:
     _, log = trained(0, epochs=1)
     terms = {"total", "reconstruction_tail", "reconstruction_head", "kl", "entropy"}
-    # the entropy of usage is of the last batch, and that of the loss a mean over all
-    assert set(log[0]) == terms | {"perplexity", "information", "largest_share"}
+    figures = {f"relations/{name}" for name in ("perplexity", "entropy", "information", "largest_share")}
+    assert set(log[0]) == terms | figures
 
 
 def test_the_same_seed_trains_the_same() -> None:
