@@ -149,10 +149,11 @@ class Flagship(SequentialRecommender):
         return self.pattern
 
     def enriched(self) -> EnrichedGraph:
-        """The graph as it stands now, with latent edges weighed by the current posterior."""
-        if self.discovery is None:
+        """The graph with latent edges weighed by the posterior as it stands now; on the CPU, as the graph is."""
+        discovery, device = self.discovery, self.pairs.device
+        if discovery is None:
             raise ConfigError("This model has no discovered relations; set num_latent above 0 and latent='discovered'.")
-        return enrich(self.graph, self.pairs, self.discovery.posterior)
+        return enrich(self.graph, self.pairs.cpu(), lambda i, j: discovery.posterior(i.to(device), j.to(device)).cpu())
 
     def item_vectors(self) -> Tensor:
         return self._vectors(self.mixture())
@@ -197,7 +198,8 @@ class Flagship(SequentialRecommender):
     def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
         """One part for each event, edge and relation; a latent relation's is ``κ_k · w_k``.
 
-        All parts of a candidate, its dot product and its bias add up to its score.
+        All parts of a candidate, its dot product, its bias and (where it is read) its recent popularity add up to its
+        score.
         """
         if not self.settings.evidence:
             return None

@@ -97,7 +97,7 @@ class Found:
 def find(planted: Planted, text: Tensor, seed: int, starts: int = 3) -> Found:
     """Hide a fifth of all pairs and a tenth of all items, train on what is left, keep the start of the lowest loss.
 
-    A mixture has poor optima, such as one relation shared by two planted ones, and about one start in four ends in
+    A mixture has poor optima, such as one relation shared by two planted ones, and now and then a start ends in
     one. The training loss tells them apart without any label, so a user would start more than once too.
     """
     generator = torch.Generator().manual_seed(seed)
