@@ -91,6 +91,19 @@ def training_windows(sequences: Sequences, length: int) -> tuple[np.ndarray, np.
     return np.maximum(end - length, sequences.offsets[user]), end
 
 
+def training_instances(sequences: Sequences, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """A window for each transition, with all of the history before it, up to ``length`` events.
+
+    Returns:
+        ``start, end`` ``(W,)``: the event at ``end`` is learnt from ``start:end``; read them with
+        ``training_batch(..., last_alone=True)``.
+    """
+    at = np.arange(len(sequences.item))
+    first = np.repeat(sequences.offsets[:-1], np.diff(sequences.offsets))
+    end = at[at > first]
+    return np.maximum(end - length, first[end]), end
+
+
 def epoch_order(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, pool: int = 16) -> list[np.ndarray]:
     """Rows of each batch of one epoch, in random order, with windows of like length together.
 
@@ -113,21 +126,25 @@ def epoch_order(lengths: np.ndarray, batch_size: int, rng: np.random.Generator, 
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def training_batch(sequences: Sequences, start: np.ndarray, end: np.ndarray, length: int) -> Batch:
+def training_batch(
+    sequences: Sequences, start: np.ndarray, end: np.ndarray, length: int, *, last_alone: bool = False
+) -> Batch:
     """Histories with the next item of every column, for windows from :func:`training_windows`.
 
     Args:
         sequences: training events.
         start, end: ``(B,)`` windows.
         length: ``L`` at most; columns that would be padding in every row are left out.
+        last_alone: the last column alone has a target, for windows from :func:`training_instances`.
     """
     at, real = windows(start, end, min(length, int((end - start).max())))
     following = np.where(real, at + 1, 0)
+    learnt = real & (np.arange(real.shape[1]) == real.shape[1] - 1) if last_alone else real
     user = np.searchsorted(sequences.offsets, start, side="right") - 1
     return Batch(
         user=torch.from_numpy(user),
         history=torch.from_numpy(np.where(real, sequences.item[at], 0)),
         history_time=torch.from_numpy(np.where(real, sequences.time[at], 0)),
         moment=torch.from_numpy(np.where(real, sequences.time[following], 0)),
-        target=torch.from_numpy(np.where(real, sequences.item[following], 0)),
+        target=torch.from_numpy(np.where(learnt, sequences.item[following], 0)),
     )

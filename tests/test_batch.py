@@ -8,7 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrdgraph.batch import epoch_order, history_batch, target_batch, training_batch, training_windows, windows
+from lrdgraph.batch import (
+    epoch_order,
+    history_batch,
+    target_batch,
+    training_batch,
+    training_instances,
+    training_windows,
+    windows,
+)
 from lrdgraph.corpus import Corpus
 from lrdgraph.splits import Sequences, split
 from tests.test_corpus import corpora
@@ -129,3 +137,22 @@ def test_batches_come_in_another_order_each_epoch():
 def test_users_without_a_transition_have_no_window(length: int):
     start, end = training_windows(sequences([1, 0, 1]), length)
     assert len(start) == len(end) == 0
+
+
+@given(counts, st.integers(1, 5))
+def test_each_transition_is_an_instance_with_all_of_its_history(events: list[int], length: int):
+    made = sequences(events)
+    start, end = training_instances(made, length)
+    owner = made.user
+    expected = [
+        [at, made.item[max(at - length, int(made.offsets[owner[at]])) : at].tolist()]
+        for at in range(len(made.item))
+        if at > made.offsets[owner[at]]
+    ]
+    assert [[e, made.item[s:e].tolist()] for s, e in zip(start, end, strict=True)] == expected
+    if len(start):
+        batch = training_batch(made, start, end, length, last_alone=True)
+        assert batch.target is not None
+        assert batch.target[:, -1].tolist() == made.item[end].tolist()
+        assert not batch.target[:, :-1].any()
+        assert batch.moment[:, -1].tolist() == made.time[end].tolist()

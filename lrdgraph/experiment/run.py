@@ -272,9 +272,8 @@ def _save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
     if (folder / "items.parquet").exists():
         return
     with atomic_folder(folder) as out:
-        tensors = {"popularity": inputs.popularity, "events": inputs.events} | (
-            {} if inputs.text is None else {"text": inputs.text}
-        )
+        tensors = {"popularity": inputs.popularity, "events": inputs.events}
+        tensors |= {"num_users": torch.tensor(inputs.num_users)} | ({} if inputs.text is None else {"text": inputs.text})
         save_tensors(tensors, out / "inputs.safetensors")
         table = pl.concat([corpus.items.series.to_frame(), corpus.fields.rename(_field)], how="horizontal")
         table.write_parquet(out / "items.parquet")
@@ -285,6 +284,8 @@ def _save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
 def _load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
     settle_folder(folder)
     tensors = load_tensors(folder / "inputs.safetensors")
+    if "num_users" not in tensors:
+        raise DataError(f"{folder / 'inputs.safetensors'} is of an earlier version; train the run again.")
     try:
         table = pl.read_parquet(folder / "items.parquet")
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -292,7 +293,8 @@ def _load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
     graph = ItemGraph.load(folder / "graph") if (folder / "graph").exists() else None
     items = Vocabulary(table["id"], "item")
     fields = table.drop("id").rename(lambda name: name.removeprefix("field:"))
-    return ModelInputs(items, tensors["popularity"], tensors["events"], tensors.get("text"), graph), fields
+    users = int(tensors["num_users"])
+    return ModelInputs(items, tensors["popularity"], tensors["events"], users, tensors.get("text"), graph), fields
 
 
 def _field(name: str) -> str:

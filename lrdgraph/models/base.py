@@ -24,11 +24,14 @@ class Recommender(nn.Module, ABC):
         Settings: the dataclass of its settings; every field has a default.
         max_length: ``L``, how many recent events it reads.
         trainable: False for statistics that need no training.
+        learns_last: in training, each transition is a row of its own with all of its history, and the last column alone
+            has a target; else a row learns every transition of its window.
     """
 
     Settings: ClassVar[type]
     max_length: int = 20
     trainable: bool = True
+    learns_last: bool = False
 
     def __init__(self, inputs: ModelInputs, settings: Any) -> None:
         super().__init__()

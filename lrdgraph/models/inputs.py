@@ -22,7 +22,8 @@ class ModelInputs:
     Attributes:
         items: the item vocabulary, ``N`` items.
         popularity: ``(N + 1,)`` float32 training events of each item.
-        events: ``(2, M)`` int64 item and time of every training event, sorted by time; who it was is not kept.
+        events: ``(3, M)`` int64 user, item and time of every training event, sorted by time.
+        num_users: ``U``; users are numbers here, their ids stay with the corpus.
         text: ``(N + 1, T)`` float32 language vectors, row 0 zero, or None.
         graph: predefined relations, or None.
     """
@@ -30,6 +31,7 @@ class ModelInputs:
     items: Vocabulary
     popularity: Tensor
     events: Tensor
+    num_users: int
     text: Tensor | None = None
     graph: ItemGraph | None = None
 
@@ -57,7 +59,7 @@ def model_inputs(
 
     Args:
         corpus: gives the vocabulary.
-        training: training events, for popularity.
+        training: training events.
         vectors: ``(N, T)`` language vectors in vocabulary order.
         graph: predefined relations.
 
@@ -72,5 +74,5 @@ def model_inputs(
         text[1:] = torch.from_numpy(np.array(vectors, dtype=np.float32))
     counts = np.bincount(training.item, minlength=corpus.num_items + 1).astype(np.float32)
     order = np.argsort(training.time, kind="stable")
-    events = torch.from_numpy(np.stack([training.item[order], training.time[order]]))
-    return ModelInputs(corpus.items, torch.from_numpy(counts), events, text, graph)
+    events = torch.from_numpy(np.stack([training.user[order], training.item[order], training.time[order]]))
+    return ModelInputs(corpus.items, torch.from_numpy(counts), events, training.num_users, text, graph)

@@ -105,7 +105,7 @@ def recommend(
     if k < 1 or reasons < 0:
         raise ConfigError(f"k must be 1 or more and reasons 0 or more; got k={k} and reasons={reasons}.")
     known = model.inputs.events
-    events = _events(model.inputs.items, histories, times, at, now=int(known[1, -1]) if known.numel() else 0)
+    events = _events(model.inputs.items, histories, times, at, now=int(known[2, -1]) if known.numel() else 0)
     was_training = model.training
     if was_training:  # switching forgets vectors that are kept for scoring
         model.eval()

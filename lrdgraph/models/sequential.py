@@ -67,7 +67,7 @@ class SequentialRecommender(Recommender):
         self.items = ItemEncoder(inputs.popularity, text, d, settings.text_dropout, settings.use_id)
         self.position = nn.Embedding(settings.max_length, d)
         self.gap = GapEmbedding(d) if settings.time != "none" else None
-        self.trend = RecentPopularity(inputs.events[0], inputs.events[1], inputs.num_items) if settings.trend else None
+        self.trend = RecentPopularity(inputs.events[1], inputs.events[2], inputs.num_items) if settings.trend else None
         self.encoder = CausalTransformer(d, settings.num_layers, settings.num_heads, settings.dropout)
         self.bias = nn.Parameter(torch.zeros(inputs.num_items + 1))
         # an item without training events would be a wrong answer everywhere, and learn to be one: it sits out the loss
