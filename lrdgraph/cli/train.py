@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; one found there is resumed.")],
     data: Annotated[str | None, typer.Option(help="Replaces data.source.")] = None,
     seed: Annotated[int | None, typer.Option(help="Replaces training.seed.")] = None,
+    tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Log every epoch for TensorBoard.")] = None,
     changes: Changes = None,
 ) -> None:
     """Train a model, or go on training it.
@@ -33,7 +35,7 @@ def train(
     settings = read_experiment(file, changes or (), data=data, seed=seed)
     corpus = load_corpus(settings)
     say(repr(corpus))
-    run_shown(settings, out, corpus)
+    run_shown(settings, out, corpus, tensorboard)
     result = read_json(out / "result.json")
     show_metrics(f"{settings.name}, validation", {"value": result["metrics"]["validation"]})
     seconds, memory = result["seconds"]["this_process"], result["peak_memory_gb"]
@@ -44,10 +46,11 @@ def train(
     say(f"next:       lrdgraph evaluate {out} --split test")
 
 
-def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
+def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus, tensorboard: Path | None = None) -> Run:
     """Train with a bar for the steps and a line for each epoch; says so where a run is resumed."""
     from lrdgraph.experiment import run_experiment
     from lrdgraph.training.checkpoint import load_state
+    from lrdgraph.training.tracking import TensorBoard
 
     found = load_state(out / "last")
     epochs, metric = settings.training.epochs, settings.training.metric
@@ -55,7 +58,8 @@ def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
     begun = epoch
     if found is not None:
         say(f"resuming the run in {out} after epoch {epoch} of {epochs}")
-    with Bar("encoding item texts", lines=True) as encoding, Bar("") as steps:
+    board = nullcontext() if tensorboard is None else TensorBoard(tensorboard)
+    with Bar("encoding item texts", lines=True) as encoding, Bar("") as steps, board as track:
 
         def step(done: int, total: int) -> None:
             steps.label = f"epoch {epoch + 1}/{epochs}"
@@ -64,6 +68,8 @@ def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus) -> Run:
         def report(entry: dict[str, Any]) -> None:
             nonlocal epoch
             epoch = entry["epoch"]
+            if track is not None:
+                track(entry)
             say(epoch_line(entry, epochs, metric))
 
         run = run_experiment(settings, out, corpus=corpus, encoding=encoding, report=report, step_done=step)

@@ -16,13 +16,16 @@ class TrainingSettings:
         epochs: passes over the training windows, at most.
         batch_size: histories per step.
         learning_rate: peak of Adam's rate.
-        weight_decay: decoupled, on matrices alone.
+        weight_decay: on matrices alone; decoupled with ``"adamw"``, part of the gradient with ``"adam"``.
+        optimizer: ``"adamw"``, or ``"adam"`` as much published code has it.
         warmup: share of all steps over which the rate rises from 0.
         schedule: ``"constant"`` or ``"cosine"`` down to 5 % of the peak, after the warm-up.
         clip: largest norm of the gradient; 0 for no limit.
         average: decay of an exponential moving average of the weights, which is what is validated and kept; 0 for none.
         evaluate_every: epochs between validations.
         patience: validations without a better one before stopping; 0 never stops early.
+        max_minutes: of training and validating, after which no epoch begins and the one that passes it is validated; 0
+            for no limit.
         metric: validation metric to choose by, e.g. ``"full/NDCG@10"``; a missing one is an error.
         seed: of initial weights, order and sampling.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
@@ -34,12 +37,14 @@ class TrainingSettings:
     batch_size: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
+    optimizer: Literal["adamw", "adam"] = "adamw"
     warmup: float = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
     clip: float = 0.0
     average: float = 0.0
     evaluate_every: int = 1
     patience: int = 8
+    max_minutes: float = 0.0
     metric: str = "full/NDCG@10"
     seed: int = 0
     device: str = "auto"
@@ -48,9 +53,9 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 1, "evaluate_every": 1}
-        least |= {"patience": 0, "clip": 0, "weight_decay": 0, "seed": 0}
+        least |= {"patience": 0, "clip": 0, "weight_decay": 0, "seed": 0, "max_minutes": 0}
         for name, bound in least.items():
-            if getattr(self, name) < bound:
+            if not getattr(self, name) >= bound:
                 raise ConfigError(f"[training] {name} is {getattr(self, name)}; it must be at least {bound}.")
         if not self.learning_rate > 0:
             raise ConfigError(f"[training] learning_rate is {self.learning_rate}; it must be above 0.")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrdgraph.batch import epoch_order, training_batch, training_windows
+from lrdgraph.batch import epoch_order, training_batch, training_instances, training_windows
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.evaluator import Evaluation, evaluate
 from lrdgraph.evaluation.settings import EvaluationSettings
@@ -53,6 +53,11 @@ class TrainingState:
     best_epoch: int = 0
     waited: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Of training and validating so far."""
+        return sum(entry["seconds"] + entry.get("evaluation_seconds", 0.0) for entry in self.log)
 
     def to_json(self) -> dict[str, Any]:
         best = self.best if math.isfinite(self.best) else None
@@ -138,18 +143,25 @@ def train(
     if not model.trainable:
         return TrainingState()
     sequences = split.training()
-    start, end = training_windows(sequences, model.max_length)
+    cut = training_instances if model.learns_last else training_windows
+    start, end = cut(sequences, model.max_length)
     if not len(start):
         raise DataError("No user has two training events, so there is no transition to learn; give more interactions.")
     loop = _Loop(model, settings, math.ceil(len(start) / settings.batch_size), device)
     state = loop.resume(folder) if folder is not None else TrainingState()
-    while state.epoch < settings.epochs and not (settings.patience and state.waited >= settings.patience):
+    limit = settings.max_minutes * 60 or math.inf
+    while (
+        state.epoch < settings.epochs
+        and state.seconds < limit
+        and not (settings.patience and state.waited >= settings.patience)
+    ):
         began = time.perf_counter()
         terms = loop.epoch(state.epoch, sequences, start, end, step_done)
         trained = time.perf_counter()
         state.epoch += 1
         entry: dict[str, Any] = {"epoch": state.epoch, "loss": terms, "seconds": round(trained - began, 3)}
-        if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
+        last = state.epoch == settings.epochs or state.seconds + entry["seconds"] >= limit
+        if state.epoch % settings.evaluate_every == 0 or last:
             with loop.averaged():
                 metrics = validate(model, split, "validation", evaluation).metrics
                 entry |= {"validation": metrics, "diagnostics": model.diagnostics()}
@@ -187,7 +199,8 @@ class _Loop:
             {"params": [p for _, p in named if p.dim() > 1], "weight_decay": settings.weight_decay},
             {"params": [p for _, p in named if p.dim() <= 1], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate)
+        optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
+        self.optimizer = optimizer([g for g in groups if g["params"]], lr=settings.learning_rate)
         if settings.compile:
             model.compile_parts()
         self.average = {n: p.detach().clone() for n, p in named} if settings.average else {}
@@ -215,13 +228,16 @@ class _Loop:
         """One pass over all windows; mean of every loss term."""
         size = self.settings.batch_size
         torch.manual_seed((self.settings.seed << 20) + epoch)
-        batches = epoch_order(end - start, size, np.random.default_rng([self.settings.seed, epoch]))
+        learns_last = self.model.learns_last
+        transitions = np.ones(len(start), dtype=np.int64) if learns_last else end - start
+        batches = epoch_order(transitions, size, np.random.default_rng([self.settings.seed, epoch]))
         self.model.train()
         self.model.start_epoch(epoch)
         sums: dict[str, Tensor] = {}
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
         for step, rows in enumerate(batches):
-            batch = training_batch(sequences, start[rows], end[rows], self.model.max_length).to(self.device)
+            length = self.model.max_length
+            batch = training_batch(sequences, start[rows], end[rows], length, last_alone=learns_last).to(self.device)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(epoch * self.steps + step)
             with autocast:

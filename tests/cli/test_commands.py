@@ -68,6 +68,14 @@ def test_train_writes_validation_alone(trained: Path) -> None:
     assert held["epochs"] == 3
 
 
+def test_train_logs_for_tensorboard(lrdgraph: Command, experiment: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    words = ("train", experiment, "--out", tmp_path / "run", "--set", "training.epochs=1")
+    assert lrdgraph(*words, "--tensorboard", tmp_path / "board").status == 0
+    assert [path.name.split(".")[0] for path in (tmp_path / "board").iterdir()] == ["events"]
+    assert not list((tmp_path / "run").glob("events*"))
+
+
 def test_train_shows_epochs_and_table(lrdgraph: Command, experiment: Path, tmp_path: Path) -> None:
     words = ("train", experiment, "--out", tmp_path / "run", "--seed", "3", "--set", "training.epochs=2")
     answer = lrdgraph(*words)

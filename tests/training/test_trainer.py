@@ -99,6 +99,17 @@ def test_patience_counts_validations_and_the_last_epoch_is_validated() -> None:
     assert run(Scripted(ranks=(1,)), epochs=9, evaluate_every=2, patience=2).epoch == 6
 
 
+def test_minutes_end_with_a_validation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = iter(range(0, 10_000, 10))  # an epoch takes 10 s, its validation another 10 s
+    monkeypatch.setattr("lrdgraph.training.trainer.time.perf_counter", lambda: float(next(clock)))
+    state = run(Scripted(ranks=(3, 1, 2)), epochs=9, evaluate_every=2, max_minutes=0.6)
+    assert [entry["epoch"] for entry in state.log if "validation" in entry] == [2, 3], "after 10 + 20 + 10 s"
+    assert (state.seconds, state.best_epoch) == (50, 2)
+    for _ in range(2):  # a run that has had its time has none left when it is started again
+        state = run(Scripted(), tmp_path, epochs=9, max_minutes=0.05)
+        assert (state.epoch, state.seconds) == (1, 20)
+
+
 def test_the_log_holds_means_of_every_term() -> None:
     entries = []
     state = run(Scripted(), epochs=2, report=entries.append)
@@ -154,6 +165,8 @@ def test_a_device_that_is_not_there_is_an_error(device: str) -> None:
         {"warmup": 1.0},
         {"average": -0.1},
         {"seed": -1},
+        {"max_minutes": -1.0},
+        {"max_minutes": math.nan},
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
