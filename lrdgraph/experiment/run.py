@@ -1,11 +1,13 @@
 """Run an experiment into a folder, and read such a folder again.
 
 A run's folder holds ``experiment.json`` (all settings), ``inputs/`` (vocabulary, item fields, language vectors, graph:
-all that recommending needs), ``best/`` and ``last/`` (weights), ``log.jsonl`` and ``result.json``.
+all that recommending needs), ``best/`` and ``last/`` (weights), ``log.jsonl``, ``result.json`` and the ranks of every
+target that was evaluated.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -23,6 +26,7 @@ from lrdgraph.config import config_hash, to_dict
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.evaluator import Evaluation
+from lrdgraph.evaluation.saved_ranks import save_ranks
 from lrdgraph.experiment.provenance import peak_memory, provenance
 from lrdgraph.experiment.settings import ExperimentSettings, experiment_settings
 from lrdgraph.graph.build import build_graph
@@ -31,7 +35,7 @@ from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.inputs import ModelInputs, model_inputs
 from lrdgraph.models.registry import build_model
-from lrdgraph.splits import Split, split
+from lrdgraph.splits import Split, Targets, split
 from lrdgraph.storage import atomic_file, atomic_folder, read_json, settle_folder, write_json
 from lrdgraph.training.checkpoint import load_tensors, load_weights, save_tensors
 from lrdgraph.training.trainer import TrainingState, device_of, train, validate
@@ -159,6 +163,7 @@ def run_experiment(
         "seed": settings.training.seed,
         "metrics": {"validation": validation.metrics},
         "buckets": {"validation": validation.buckets},
+        "targets": {},
         "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint, "split": parts.name},
         "config_hash": config_hash(to_dict(settings)),
         "parameters": model.num_parameters,
@@ -180,6 +185,8 @@ def run_experiment(
         held = _result(path)
         for part in ("metrics", "buckets"):
             result[part] = held[part] | result[part]
+        result["targets"] = held.get("targets", {})
+        result["peak_memory_gb"] = max(result["peak_memory_gb"], held["peak_memory_gb"])
     write_json(path, result)
     return Run(folder, settings, model, corpus.fields, corpus.fingerprint, state)
 
@@ -207,7 +214,9 @@ def evaluate_run(
     """Evaluate a run on ``"validation"`` or ``"test"`` targets and add the metrics to its ``result.json``.
 
     Metrics under the request time of the settings stand in ``metrics[role]``; those under the other one in
-    ``metrics[role + "@last-event"]`` (or ``"@target"``), so that both are always reported.
+    ``metrics[role + "@last-event"]`` (or ``"@target"``), so that both are always reported. The ranks behind them are
+    kept in ``ranks-ROLE.parquet``, and ``targets[role]`` is a hash of who is to be shown what: runs that are equal in
+    it can be paired.
 
     Raises:
         DataError: the corpus at the recorded (or given) source is not the one trained on, or the run has no result.
@@ -225,11 +234,25 @@ def evaluate_run(
     found = {}
     for request in get_args(RequestTime):
         suffix = "" if request == settings.evaluation.request else f"@{request}"
-        found[request] = validate(run.model, parts, role, replace(settings.evaluation, request=request))
-        result["metrics"][role + suffix] = found[request].metrics
-        result["buckets"][role + suffix] = found[request].buckets
+        found[suffix] = validate(run.model, parts, role, replace(settings.evaluation, request=request))
+        result["metrics"][role + suffix] = found[suffix].metrics
+        result["buckets"][role + suffix] = found[suffix].buckets
+    result.setdefault("targets", {})[role] = _targets_hash(corpus, parts.targets(role))
+    save_ranks(run.folder / f"ranks-{role}.parquet", found)
     write_json(run.folder / "result.json", result)
-    return found[settings.evaluation.request]
+    return found[""]
+
+
+def _targets_hash(corpus: Corpus, targets: Targets) -> str:
+    """SHA-256 (hex) over external ids, moments and candidates of all targets; history and graph are no part of it."""
+    digest = hashlib.sha256()
+    for vocabulary, index in ((corpus.users, targets.user), (corpus.items, targets.item)):
+        digest.update("\x1f".join(vocabulary.ids(index)).encode())
+    digest.update(np.ascontiguousarray(targets.time, dtype=np.int64).tobytes())
+    if targets.candidates is not None:
+        listed = pl.concat([pl.Series([""]), corpus.items.series]).gather(targets.candidates.ravel())
+        digest.update("\x1f".join(listed).encode())
+    return digest.hexdigest()
 
 
 def _result(path: Path) -> dict[str, Any]:
@@ -255,6 +278,8 @@ def _same_run(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> Non
         write_json(path, mine)
         return
     held = _about(folder)
+    # a setting that did not exist yet had its default
+    held["settings"] = to_dict(experiment_settings(held["settings"]))
     if held["fingerprint"] != mine["fingerprint"]:
         raise DataError(f"{folder} holds a run on another corpus; choose another folder or remove it.")
     for section, values in mine["settings"].items():
@@ -273,7 +298,9 @@ def _save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
         return
     with atomic_folder(folder) as out:
         tensors = {"popularity": inputs.popularity, "events": inputs.events}
-        tensors |= {"num_users": torch.tensor(inputs.num_users)} | ({} if inputs.text is None else {"text": inputs.text})
+        tensors |= {"num_users": torch.tensor(inputs.num_users)} | (
+            {} if inputs.text is None else {"text": inputs.text}
+        )
         save_tensors(tensors, out / "inputs.safetensors")
         table = pl.concat([corpus.items.series.to_frame(), corpus.fields.rename(_field)], how="horizontal")
         table.write_parquet(out / "items.parquet")

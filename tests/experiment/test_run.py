@@ -15,11 +15,12 @@ import torch
 
 from lrdgraph.batch import target_batch
 from lrdgraph.config import to_dict
-from lrdgraph.corpus import Corpus
+from lrdgraph.corpus import Corpus, Triples
 from lrdgraph.errors import ConfigError, DataError, LrdgraphError
+from lrdgraph.evaluation.saved_ranks import load_ranks
 from lrdgraph.experiment import evaluate_run, load_run, run_experiment
 from lrdgraph.splits import split
-from lrdgraph.storage import read_json
+from lrdgraph.storage import read_json, write_json
 from lrdgraph.vocabulary import Vocabulary
 from tests.experiment.worlds import MODELS, published, settings
 from tests.models import shop
@@ -51,11 +52,12 @@ def test_train_load_evaluate(name: str, tmp_path: Path) -> None:
     run = run_experiment(wanted, tmp_path / "run", corpus=published())
     result = read_json(tmp_path / "run" / "result.json")
     assert result.keys() == {
-        *("name", "model", "seed", "metrics", "buckets", "corpus", "config_hash", "parameters", "epochs"),
+        *("name", "model", "seed", "metrics", "buckets", "targets", "corpus", "config_hash", "parameters", "epochs"),
         *("best_epoch", "seconds", "peak_memory_gb", "warnings", "settings", "versions", "machine", "commit"),
     }
     assert result["metrics"].keys() == {"validation"}, "test is left to evaluate"
     assert result["metrics"]["validation"].keys() == NAMES
+    assert result["targets"] == {}
     assert (result["model"], result["seed"], result["settings"]) == (name, 0, to_dict(wanted))
     assert result["corpus"] == {"name": "shop", "fingerprint": published().fingerprint, "split": "given"}
     assert result["epochs"] == (2 if run.model.trainable else 0)
@@ -75,6 +77,11 @@ def test_train_load_evaluate(name: str, tmp_path: Path) -> None:
     metrics = read_json(tmp_path / "run" / "result.json")["metrics"]
     assert metrics.keys() == {"validation", "test", "test@last-event"}
     assert metrics["test"] == evaluation.metrics
+    saved = load_ranks(tmp_path / "run" / "ranks-test.parquet", wanted.evaluation)
+    assert {f"test{suffix}": held.metrics for suffix, held in saved.items()} == {
+        k: metrics[k] for k in metrics if "test" in k
+    }
+    assert np.array_equal(saved[""].user, targets.user)
     assert all(found.keys() == NAMES and all(0 <= v <= 1 for v in found.values()) for found in metrics.values())
     evaluate_run(tmp_path / "run", "validation", corpus=published())
     held = read_json(tmp_path / "run" / "result.json")["metrics"]
@@ -148,6 +155,34 @@ def test_a_folder_of_another_corpus_is_refused(finished: Path) -> None:
 def test_evaluating_on_another_corpus_is_refused(finished: Path) -> None:
     with pytest.raises(DataError, match=r"holds corpus \w{12}, but .* was trained on \w{12}"):
         evaluate_run(finished, corpus=shop.shop())
+
+
+def test_runs_on_the_same_targets_agree_in_their_hash(finished: Path, tmp_path: Path) -> None:
+    def targets(name: str, corpus: Corpus) -> str:
+        run_experiment(settings(tmp_path, "popularity"), tmp_path / name, corpus=corpus)
+        evaluate_run(tmp_path / name, corpus=corpus)
+        return read_json(tmp_path / name / "result.json")["targets"]["test"]
+
+    corpus = published()
+    lists = {role: table.copy() for role, table in corpus.candidates.items()}
+    lists["test"][0, 0] = lists["test"][0, 0] % 24 + 1
+    without = replace(
+        corpus, triples=Triples(np.zeros(0), np.zeros(0), np.zeros(0), ()), attributes=Vocabulary([], "attribute")
+    )
+    assert without.fingerprint != corpus.fingerprint
+    whole = targets("whole", corpus)
+    assert targets("without", without) == whole
+    assert targets("candidates", replace(corpus, candidates=lists)) != whole
+    assert targets("time", replace(corpus, time=corpus.time + 1)) != whole
+
+
+def test_a_run_from_before_a_setting_was_there_is_resumed(copied: Path) -> None:
+    about = read_json(copied / "experiment.json")
+    del about["settings"]["training"]["max_minutes"]
+    write_json(copied / "experiment.json", about)
+    epochs: list[Any] = []
+    run_experiment(load_run(copied).settings, copied, corpus=published(), report=epochs.append)
+    assert epochs == []
 
 
 def test_only_validation_and_test_are_evaluated(finished: Path) -> None:
