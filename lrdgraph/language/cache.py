@@ -10,8 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,15 @@ import polars as pl
 
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import DataError
-from lrdgraph.language.encoder import Progress, TextEncoder
+from lrdgraph.language.controls import random_vectors
+from lrdgraph.language.encoder import TextEncoder
+from lrdgraph.language.endpoint import EndpointEncoder
+from lrdgraph.language.lock import alone
 from lrdgraph.language.pretrained import identity
-from lrdgraph.language.settings import TextSettings
+from lrdgraph.language.settings import RANDOM, TFIDF, TextSettings
+from lrdgraph.language.source import Progress, VectorSource
 from lrdgraph.language.text import item_texts
+from lrdgraph.language.tfidf import WordEncoder
 from lrdgraph.storage import read_json, write_json
 
 FORMAT = 1
@@ -34,14 +38,15 @@ BATCHES_PER_CHUNK = 8
 def encode_items(
     corpus: Corpus, settings: TextSettings, cache: Path | str, progress: Progress | None = None
 ) -> np.ndarray:
-    """Language vectors of all items, from the cache where it holds them.
+    """Language vectors of all items, from the cache where it holds them; random ones are drawn anew.
 
     A run that was killed goes on with its next chunk and gives the same bits as one that was not. Two processes that
     want the same vectors share the work: the second waits for the first.
 
     Args:
         corpus: items with text fields.
-        settings: texts, model and pooling.
+        settings: texts, model and pooling; ``vectors`` and ``shuffle`` are left to
+            :func:`lrdgraph.language.vectors.item_vectors`.
         cache: folder for the vectors of any number of corpora and models.
         progress: called with ``(done, N)`` after each batch; not called where the cache holds all.
 
@@ -51,6 +56,8 @@ def encode_items(
     Raises:
         ConfigError, DataError, MissingExtraError: from the texts, the settings or the model; or the disk is full.
     """
+    if settings.model == RANDOM:
+        return random_vectors(corpus.num_items, settings)
     texts = item_texts(corpus, settings.template, settings.fields, allow_empty=settings.allow_empty)
     if not len(texts):
         raise DataError(f"Corpus '{corpus.name}' has no items; there is nothing to encode.")
@@ -59,7 +66,7 @@ def encode_items(
     finished = _whole(folder / "vectors.npy", len(texts))
     if finished is None:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone(folder / "lock"):
             finished = _whole(folder / "vectors.npy", len(texts))
             if finished is None:
                 _encode(folder, texts.to_list(), settings, about, progress)
@@ -73,13 +80,21 @@ def _about(texts: pl.Series, settings: TextSettings) -> dict[str, Any]:
     """All that the vectors depend on. Batch size and device change them by rounding alone, and are left out."""
     digest = hashlib.sha256(np.ascontiguousarray(texts.str.len_bytes().to_numpy()).tobytes())
     digest.update("".join(texts.to_list()).encode())
-    names = ("pooling", "prompt", "max_length", "dtype", "normalize")
-    return {
-        "format": FORMAT,
-        "texts": digest.hexdigest(),
-        "model": identity(settings),
-        **{name: getattr(settings, name) for name in names},
-    }
+    names: tuple[str, ...]
+    if settings.endpoint is not None:
+        model, names = settings.model, ("endpoint", "prompt", "width", "normalize")
+    elif settings.model == TFIDF:
+        model, names = TFIDF, ("width", "normalize")
+    else:
+        model, names = identity(settings), ("pooling", "prompt", "max_length", "dtype", "normalize")
+    of_settings = {name: getattr(settings, name) for name in names}
+    return {"format": FORMAT, "texts": digest.hexdigest(), "model": model, **of_settings}
+
+
+def _source(texts: list[str], settings: TextSettings, cache: Path) -> VectorSource:
+    if settings.endpoint is not None:
+        return EndpointEncoder(settings)
+    return WordEncoder(settings, texts) if settings.model == TFIDF else TextEncoder(settings, cache)
 
 
 def _whole(path: Path, rows: int) -> np.ndarray | None:
@@ -95,7 +110,7 @@ def _whole(path: Path, rows: int) -> np.ndarray | None:
 def _encode(
     folder: Path, texts: list[str], settings: TextSettings, about: dict[str, Any], report: Progress | None
 ) -> None:
-    encoder = TextEncoder(settings)
+    encoder = _source(texts, settings, folder.parent)
     partial, count = folder / "vectors.partial", folder / "progress.json"
     vectors, done = _resume(partial, count, (len(texts), encoder.width))
     if report is not None and done:
@@ -106,7 +121,7 @@ def _encode(
         if number % BATCHES_PER_CHUNK == 0 or done == len(texts):
             vectors.flush()
             write_json(count, {"done": done})
-    packages = {name: version(name) for name in ("numpy", "tokenizers", "torch", "transformers")}
+    packages = {name: version(name) for name in encoder.packages}
     meta = {
         **about,
         "name": settings.model,
@@ -136,13 +151,3 @@ def _resume(partial: Path, count: Path, shape: tuple[int, int]) -> tuple[np.memm
             f"{partial.parent} has {free:,} bytes free and the vectors need {needed:,}; choose another cache."
         )
     return np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape), 0
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets it go when the process ends, however that happens."""
-    import fcntl
-
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
-from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.errors import ConfigError
 from lrdgraph.language.pooling import POOLINGS
 from lrdgraph.language.pretrained import load_pretrained, own_pooling
-from lrdgraph.language.settings import TextSettings
+from lrdgraph.language.settings import WITHOUT_MODEL, TextSettings
+from lrdgraph.language.source import VectorSource
 
-Progress = Callable[[int, int], None]
 
-
-class TextEncoder:
-    """A language model that gives each text one vector.
+class TextEncoder(VectorSource):
+    """A language model on this machine that gives each text one vector.
 
     Args:
         settings: model, pooling, prompt, precision and device.
+        cache: folder in which the weights of a GGUF file are kept unpacked; None unpacks them each time.
 
     Attributes:
         width: ``T``.
         pooling: ``"mean"``, ``"cls"`` or ``"last"``, after ``"auto"`` is resolved.
 
     Raises:
-        MissingExtraError: the default model's package is not installed.
+        MissingExtraError: the default model's package, or what reads GGUF, is not installed.
         DataError: the model cannot be loaded.
-        ConfigError: the device is unknown, or the prompt leaves no room for a text.
+        ConfigError: the device is unknown, the prompt leaves no room for a text, or no model on this machine is named.
     """
 
-    def __init__(self, settings: TextSettings | None = None) -> None:
+    packages = ("numpy", "tokenizers", "torch", "transformers")
+    remedy = "set dtype to float32 or bfloat16"
+
+    def __init__(self, settings: TextSettings | None = None, cache: Path | str | None = None) -> None:
         self.settings = settings or TextSettings()
+        if self.settings.endpoint is not None or self.settings.model in WITHOUT_MODEL:
+            raise ConfigError(f"'{self.settings.model}' is not a model on this machine; use encode_items for it.")
         self.device = _device(self.settings.device)
-        self._tokenizer, self._model = load_pretrained(self.settings, self.device)
+        self._tokenizer, self._model = load_pretrained(self.settings, self.device, cache)
         positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         asked = self.settings.max_length
         self.max_length: int = min(asked, self._tokenizer.model_max_length, positions or asked)
@@ -56,56 +60,11 @@ class TextEncoder:
         s = self.settings
         return f"TextEncoder({s.model}, {self.pooling} pooling, T={self.width}, {s.dtype} on {self.device})"
 
-    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Vectors of texts, in their order.
-
-        Args:
-            texts: ``n`` strings.
-            progress: called with ``(done, n)`` after each batch.
-
-        Returns:
-            ``(n, T)`` float32.
-
-        Raises:
-            DataError: the model gives a vector that is not finite.
-        """
-        vectors = np.zeros((len(texts), self.width), dtype=np.float32)
-        for rows, batch in self.batches(texts, progress=progress):
-            vectors[rows] = batch
-        return vectors
-
-    def batches(
-        self, texts: Sequence[str], start: int = 0, progress: Progress | None = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Vectors in batches of like length, the longest texts first, so that memory is known to suffice at once.
-
-        The order is a function of the texts alone: from a ``start`` that is a multiple of the batch size the batches
-        are those of a run from 0, bit by bit.
-
-        Args:
-            texts: ``n`` strings.
-            start: how many texts, in this order, to pass over.
-            progress: called with ``(done, n)`` after each batch.
-
-        Yields:
-            ``rows (b,)`` positions in ``texts``, and ``vectors (b, T)`` float32.
-        """
-        order = np.argsort(-pl.Series(texts, dtype=pl.String).str.len_chars().cast(pl.Int64).to_numpy(), kind="stable")
-        for begin in range(start, len(order), self.settings.batch_size):
-            rows = order[begin : begin + self.settings.batch_size]
-            try:
-                vectors = self._forward([texts[row] for row in rows]).cpu().numpy()
-            except torch.OutOfMemoryError:
-                raise ConfigError(f"batch_size = {len(rows)} does not fit on {self.device}; lower it.") from None
-            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-            if len(bad):
-                raise DataError(
-                    f"'{self.settings.model}' in {self.settings.dtype} gives no finite vector for the text "
-                    f"'{texts[rows[bad[0]]][:60]}'; set dtype to float32 or bfloat16."
-                )
-            yield rows, vectors
-            if progress is not None:
-                progress(begin + len(rows), len(order))
+    def vectors(self, texts: list[str]) -> np.ndarray:
+        try:
+            return self._forward(texts).cpu().numpy()
+        except torch.OutOfMemoryError:
+            raise ConfigError(f"batch_size = {len(texts)} does not fit on {self.device}; lower it.") from None
 
     @torch.inference_mode()
     def _forward(self, texts: list[str]) -> Tensor:
@@ -121,8 +80,7 @@ class TextEncoder:
         hidden = self._model(**tokens).last_hidden_state.float()
         mask = tokens["attention_mask"]
         # a tokenizer that adds no marks gives the empty text no token: its vector is zero under every pooling
-        vectors = torch.where(mask.any(dim=1, keepdim=True), POOLINGS[self.pooling](hidden, mask), 0.0)
-        return torch.nn.functional.normalize(vectors, dim=-1) if self.settings.normalize else vectors
+        return torch.where(mask.any(dim=1, keepdim=True), POOLINGS[self.pooling](hidden, mask), 0.0)
 
     def _shortened(self, texts: list[str]) -> list[str]:
         """Texts cut so that what the prompt says after them is kept whole."""

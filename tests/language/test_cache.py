@@ -1,10 +1,12 @@
 import dataclasses
+import hashlib
 import json
 import shutil
 import threading
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from lrdgraph.errors import DataError
@@ -100,7 +102,7 @@ def keys(folder: Path) -> set[str]:
 
 def test_key_depends_on_all_that_the_vectors_depend_on(settings: TextSettings, tmp_path: Path) -> None:
     encode_items(CORPUS, settings, tmp_path)
-    for same in ({"batch_size": 3}, {"device": "cpu"}, {"fields": ("title",)}, {"allow_empty": True}):
+    for same in ({"batch_size": 3}, {"device": "cpu"}, {"fields": ("title",)}, {"allow_empty": True}, {"shuffle": 1}):
         encode_items(CORPUS, dataclasses.replace(settings, **same), tmp_path)
     assert len(keys(tmp_path)) == 1
     changes = [
@@ -118,6 +120,16 @@ def test_key_depends_on_all_that_the_vectors_depend_on(settings: TextSettings, t
     encode_items(make_corpus(title=["red pen", "pen"]), settings, tmp_path)
     encode_items(make_corpus(title=["red penp", "en"]), settings, tmp_path)
     assert len(keys(tmp_path)) == len(changes) + 3
+
+
+def test_key_of_the_default_settings_is_the_one_it_always_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that came later leave vectors valid that were computed before them."""
+    monkeypatch.setattr(cache_module, "identity", lambda _: "model")
+    about = cache_module._about(pl.Series(["red pen", "Café ☕"]), TextSettings())
+    names = ["format", "texts", "model", "pooling", "prompt", "max_length", "dtype", "normalize"]
+    assert list(about) == names
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    assert key == "c4ef587d0a3d4e59f407b511963a76f7351ebe5a0c84ade67c06504da15314eb"
 
 
 def test_key_follows_the_content_of_the_model_not_its_place(settings: TextSettings, tmp_path: Path) -> None:
