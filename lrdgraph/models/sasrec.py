@@ -18,10 +18,11 @@ class SASRecSettings(SequentialSettings):
 
 @register("sasrec")
 class SASRec(SequentialRecommender):
-    """Kang and McAuley, *Self-Attentive Sequential Recommendation* (arXiv 1808.09781), with full cross-entropy.
+    """Kang and McAuley, *Self-Attentive Sequential Recommendation* (arXiv 1808.09781), by default with cross-entropy.
 
-    The loss is the one of the flagship, since with it SASRec is far stronger than with its original binary loss
-    (Klenitskiy and Vasilev, arXiv 2309.07602).
+    The default loss is the one of the flagship, since with it SASRec is far stronger than with its original binary loss
+    (Klenitskiy and Vasilev, arXiv 2309.07602). ``loss="bce"`` with ``num_negatives=1`` is the original; ``"gbce"`` with
+    256 and ``calibration=0.75`` is gSASRec (Petrov and Macdonald, arXiv 2308.07192).
     """
 
     Settings = SASRecSettings

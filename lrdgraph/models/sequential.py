@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.base import Recommender, dot, pick
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
 from lrdgraph.models.trend import RecentPopularity
-from lrdgraph.nn.losses import full_cross_entropy
+from lrdgraph.nn.losses import full_cross_entropy, sample_loss
 from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
 
@@ -22,13 +25,12 @@ Evidence = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class SequentialSettings:
-    """Settings shared by all models on this shell.
+class ShellSettings:
+    """Settings shared by all models on this shell, whichever their encoder.
 
     Attributes:
         hidden_channels: ``D``.
-        num_layers, num_heads: of the transformer.
-        dropout: on inputs and in the transformer.
+        dropout: on inputs and in the encoder.
         max_length: ``L``.
         text: whether item vectors read the language vectors.
         text_dropout: on the language vectors.
@@ -36,11 +38,14 @@ class SequentialSettings:
         time: ``"request"`` reads gaps between events and up to the request, ``"history"`` only up to the last event,
             ``"none"`` no times.
         trend: whether scores read the popularity of each item as it stood at the request.
+        loss: ``"cross-entropy"`` over the catalogue, or one that sets the target against ``num_negatives`` others:
+            ``"bce"``, ``"gbce"``, ``"bpr"``, ``"sampled-cross-entropy"``; see :mod:`lrdgraph.nn.losses`.
+        num_negatives: ``C``, drawn anew for every position and step, uniformly from all items with training events but
+            the target.
+        calibration: ``t`` of ``"gbce"``.
     """
 
     hidden_channels: int = 64
-    num_layers: int = 2
-    num_heads: int = 2
     dropout: float = 0.5
     max_length: int = 20
     text: bool = True
@@ -48,32 +53,68 @@ class SequentialSettings:
     use_id: bool = True
     time: str = "request"
     trend: bool = False
+    loss: Literal["cross-entropy", "bce", "gbce", "bpr", "sampled-cross-entropy"] = "cross-entropy"
+    num_negatives: Annotated[int, Gt(0)] = 256
+    calibration: float = 0.75
+
+
+@dataclass(frozen=True)
+class SequentialSettings(ShellSettings):
+    """The shell with its transformer.
+
+    Attributes:
+        num_layers, num_heads: of the transformer.
+    """
+
+    num_layers: int = 2
+    num_heads: int = 2
 
 
 class SequentialRecommender(Recommender):
-    """A causal transformer over item vectors, scored by a dot product and trained at every position.
+    """A causal encoder over item vectors, scored by a dot product and trained at every position.
 
-    Subclasses change what an item vector is (:meth:`item_vectors`) and may add evidence to the scores.
+    Subclasses change what an item vector is (:meth:`item_vectors`), put another encoder in the place of the transformer
+    (:meth:`sequence_encoder`), and may add evidence to the scores.
+
+    Attributes:
+        positions: whether the encoder needs to be told the position of an event.
+
+    Raises:
+        ConfigError: texts are wanted and there are none, or fewer items than negatives have training events.
     """
 
     name = "sequential"
+    positions: ClassVar[bool] = True
     closed: Tensor
+    trained: Tensor
 
-    def __init__(self, inputs: ModelInputs, settings: SequentialSettings) -> None:
+    def __init__(self, inputs: ModelInputs, settings: ShellSettings) -> None:
         super().__init__(inputs, settings)
         d = settings.hidden_channels
         self.max_length = settings.max_length
         text = inputs.need_text(self.name) if settings.text else None
         self.items = ItemEncoder(inputs.popularity, text, d, settings.text_dropout, settings.use_id)
-        self.position = nn.Embedding(settings.max_length, d)
+        self.position = nn.Embedding(settings.max_length, d) if self.positions else None
         self.gap = GapEmbedding(d) if settings.time != "none" else None
         self.trend = RecentPopularity(inputs.events[1], inputs.events[2], inputs.num_items) if settings.trend else None
-        self.encoder = CausalTransformer(d, settings.num_layers, settings.num_heads, settings.dropout)
+        self.encoder = self.sequence_encoder()
         self.bias = nn.Parameter(torch.zeros(inputs.num_items + 1))
         # an item without training events would be a wrong answer everywhere, and learn to be one: it sits out the loss
         closed = torch.zeros(inputs.num_items + 1).masked_fill(inputs.popularity == 0, -torch.inf)
         self.register_buffer("closed", closed, persistent=False)
-        nn.init.normal_(self.position.weight, std=0.02)
+        self.register_buffer("trained", inputs.popularity.nonzero().squeeze(1), persistent=False)
+        if settings.loss != "cross-entropy" and settings.num_negatives >= len(self.trained):
+            raise ConfigError(
+                f"Model '{self.name}' draws {settings.num_negatives} negatives, but {len(self.trained)} items have "
+                "training events; lower num_negatives or use loss 'cross-entropy'."
+            )
+        if self.position is not None:
+            nn.init.normal_(self.position.weight, std=0.02)
+
+    def sequence_encoder(self) -> nn.Module:
+        """What reads a history: ``(B, L, D)`` vectors and ``(B, L)`` bool (real events) → ``(B, L, D)``, causally."""
+        settings = self.settings
+        return CausalTransformer(settings.hidden_channels, settings.num_layers, settings.num_heads, settings.dropout)
 
     def item_vectors(self) -> Tensor:
         """``x̃ (N + 1, D)``, the vectors that histories are read with and candidates are scored with."""
@@ -89,13 +130,16 @@ class SequentialRecommender(Recommender):
     def encode(self, batch: Batch, vectors: Tensor) -> Tensor:
         """Query vectors ``(B, L, D)``, one for the request after each column."""
         x = F.embedding(batch.history, vectors) * vectors.size(1) ** 0.5
-        x = x + self.position.weight[-batch.history.size(1) :]
+        if self.position is not None:
+            x = x + self.position.weight[-batch.history.size(1) :]
         if self.gap is not None:
             x = x + self.gap(self.moments(batch) - batch.history_time)
         return self.encoder(F.dropout(x, self.settings.dropout, self.training), batch.history > 0)
 
     def rank_loss(self, batch: Batch, vectors: Tensor, evidence: Evidence | None = None) -> Tensor:
-        """Cross-entropy over the catalogue, mean over all positions of the batch that have a target.
+        """The loss of the settings, mean over all positions of the batch that have a target.
+
+        A sampled loss holds the vectors of targets and negatives, ``P × (1 + C) × D``; with evidence all scores.
 
         Args:
             batch: training histories.
@@ -106,11 +150,23 @@ class SequentialRecommender(Recommender):
         columns = batch.target.nonzero()  # (P, 2)
         query = self.encode(batch, vectors)[columns[:, 0], columns[:, 1]]
         moment = self.moments(batch)[columns[:, 0], columns[:, 1]]
-        logits = self.base_scores(query, moment, vectors, self.bias + self.closed)
-        if evidence is not None:
-            logits = evidence(logits, columns)
         target = batch.target[columns[:, 0], columns[:, 1]]
-        return full_cross_entropy(logits, target)
+        if self.settings.loss == "cross-entropy":
+            logits = self.base_scores(query, moment, vectors, self.bias + self.closed)
+            return full_cross_entropy(logits if evidence is None else evidence(logits, columns), target)
+        chosen = torch.cat([target[:, None], self.negatives(target)], dim=1)  # (P, 1 + C)
+        if evidence is None:
+            scores = self.base_scores(query, moment, vectors, self.bias, chosen)
+        else:
+            scores = evidence(self.base_scores(query, moment, vectors, self.bias), columns).gather(1, chosen)
+        return sample_loss(self.settings.loss, scores, len(self.trained), self.settings.calibration)
+
+    def negatives(self, target: Tensor) -> Tensor:
+        """``(P, C)`` items with training events, each drawn alike from all of them but ``target (P,)``."""
+        shape = (len(target), self.settings.num_negatives)
+        drawn = torch.randint(len(self.trained) - 1, shape, device=target.device)
+        place = torch.searchsorted(self.trained, target)[:, None]
+        return self.trained[drawn + (drawn >= place)]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         total = self.rank_loss(batch, self.item_vectors())

@@ -22,7 +22,7 @@ def sampled_cross_entropy(positive: Tensor, negatives: Tensor, log_q_positive: T
         positive: ``(P,)`` logits of the targets.
         negatives: ``(P, C)`` logits of drawn items; set a negative that equals the target to ``-inf``.
         log_q_positive: ``(P,)`` log expected number of draws of each target.
-        log_q: ``(C,)`` or ``(P, C)`` log expected number of draws of each negative.
+        log_q: scalar, ``(C,)`` or ``(P, C)`` log expected number of draws of each negative.
     """
     logits = torch.cat([(positive - log_q_positive)[:, None], negatives - log_q], dim=1)
     return -F.log_softmax(logits, dim=1)[:, 0].mean()
@@ -43,3 +43,40 @@ def gbce(positive: Tensor, negatives: Tensor, num_items: int, calibration: float
     beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
     total = beta * F.logsigmoid(positive) + F.logsigmoid(-negatives).sum(1)
     return -total.mean() / (negatives.size(1) + 1)
+
+
+def sample_loss(name: str, scores: Tensor, num_items: int, calibration: float = 0.75) -> Tensor:
+    """A loss over a target and ``C`` other items that were drawn uniformly, mean over ``P``.
+
+    Args:
+        name: ``"bpr"``; ``"bce"`` (Kang and McAuley, arXiv 1808.09781, eq. 10, with the mean over the ``1 + C`` items);
+            ``"gbce"``; ``"sampled-cross-entropy"``, in which the negatives stand for all ``num_items - 1`` others, so
+            that it approaches the full cross-entropy as ``C`` grows.
+        scores: ``(P, 1 + C)``, those of the targets first.
+        num_items: how many items there are to draw from, the target among them.
+        calibration: ``t`` of :func:`gbce`.
+
+    Raises:
+        ValueError: there is no such loss.
+    """
+    positive, negatives = scores[:, 0], scores[:, 1:]
+    if name == "bpr":
+        return bpr(positive, negatives)
+    if name == "bce":
+        return gbce(positive, negatives, num_items, calibration=0.0)
+    if name == "gbce":
+        return gbce(positive, negatives, num_items, calibration)
+    if name == "sampled-cross-entropy":
+        log_q = scores.new_tensor(negatives.size(1) / (num_items - 1)).log()
+        return sampled_cross_entropy(positive, negatives, torch.zeros_like(positive), log_q)
+    raise ValueError(f"there is no sampled loss '{name}'")
+
+
+def bpr_max(positive: Tensor, negatives: Tensor) -> Tensor:
+    """``−log Σ_c softmax_c(s) σ(s⁺ − s_c)``, mean over ``P``; with one negative it is :func:`bpr`.
+
+    Source: Hidasi and Karatzoglou, *Recurrent Neural Networks with Top-k Gains* (arXiv 1706.03847), eq. 10, without its
+    regularisation, as the public LRD code has it.
+    """
+    log_weight = negatives.log_softmax(1)
+    return -(log_weight + F.logsigmoid(positive[:, None] - negatives)).logsumexp(1).mean()

@@ -39,6 +39,10 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "text alone": TINY | {"text": True, "use_id": False},
         "times": TINY | {"time": "request", "trend": True},
         "times of history": TINY | {"time": "history", "trend": True},
+        "binary": TINY | {"loss": "bce", "num_negatives": 1},
+        "gSASRec": TINY | {"loss": "gbce", "num_negatives": 7, "time": "request", "trend": True},
+        "pairwise": TINY | {"loss": "bpr", "num_negatives": 3},
+        "sampled": TINY | {"loss": "sampled-cross-entropy", "num_negatives": 7},
     },
     "lrdgraph": {
         "plain": JOINT,
@@ -50,6 +54,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "knowledge": JOINT | {"knowledge_weight": 0.5, "discovery_weight": 0.0, "encoder": "additive"},
         "no texts in items": JOINT | {"text": False, "none_state": False, "two_hop_neighbours": 4},
         "texts alone": JOINT | {"use_id": False},
+        "sampled": JOINT | {"loss": "gbce", "num_negatives": 7},
     },
     "popularity": {"plain": {}},
     "relation-count": {"plain": {}, "ties": {"tie_break": "popularity"}},

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lrdgraph.nn.losses import bpr, full_cross_entropy, gbce, sampled_cross_entropy
+from lrdgraph.nn.losses import bpr, full_cross_entropy, gbce, sample_loss, sampled_cross_entropy
 
 
 def sigmoid(x: float) -> float:
@@ -79,3 +79,25 @@ def test_losses_are_finite_at_large_scores() -> None:
     found = [full_cross_entropy(logits, torch.tensor([2])), bpr(-large, small), gbce(-large, small, 9)]
     found.append(sampled_cross_entropy(-large, small, torch.zeros(1), torch.zeros(2)))
     assert all(math.isfinite(value) for value in found)
+
+
+def test_losses_over_a_sample_by_hand() -> None:
+    scores = torch.tensor([[1.5, 0.5, -1.0]])  # the target and 2 of 8 others
+    weights = [math.exp(s) for s in (1.5, 0.5, -1.0)]
+    expected = {
+        "bpr": -(math.log(sigmoid(1.0)) + math.log(sigmoid(2.5))) / 2,
+        "bce": -(math.log(sigmoid(1.5)) + math.log(sigmoid(-0.5)) + math.log(sigmoid(1.0))) / 3,
+        "gbce": -(5 / 8 * math.log(sigmoid(1.5)) + math.log(sigmoid(-0.5)) + math.log(sigmoid(1.0))) / 3,
+        # each negative stands for 4 of the 8
+        "sampled-cross-entropy": -math.log(weights[0] / (weights[0] + 4 * weights[1] + 4 * weights[2])),
+    }
+    for name, value in expected.items():
+        assert sample_loss(name, scores, num_items=9, calibration=0.5).item() == pytest.approx(value, rel=1e-5)
+    with pytest.raises(ValueError, match="no sampled loss 'hinge'"):
+        sample_loss("hinge", scores, num_items=9)
+
+
+def test_a_sample_of_all_others_gives_full_cross_entropy() -> None:
+    logits, target = torch.randn(3, 6), torch.tensor([2, 2, 2])
+    found = sample_loss("sampled-cross-entropy", logits[:, [2, 1, 3, 4, 5]], num_items=5)
+    torch.testing.assert_close(found, full_cross_entropy(logits, target))
