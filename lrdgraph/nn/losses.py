@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -39,14 +41,24 @@ def gbce(positive: Tensor, negatives: Tensor, num_items: int, calibration: float
     ``−[β · log σ(s⁺) + Σ_c log(1 − σ(s_c))] / (C + 1)`` with ``β = α(t(1 − 1/α) + 1/α)`` and ``α = C / (N − 1)``.
     Source: Petrov and Macdonald, *gSASRec* (arXiv 2308.07192), eq. 7–9; ``calibration`` is its ``t``.
     """
-    rate = negatives.size(1) / (num_items - 1)
-    beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
+    beta = gbce_weight(negatives.size(1), num_items, calibration)
     total = beta * F.logsigmoid(positive) + F.logsigmoid(-negatives).sum(1)
     return -total.mean() / (negatives.size(1) + 1)
 
 
+def gbce_weight(count: int, num_items: int, calibration: float = 0.75) -> float:
+    """``β`` of :func:`gbce` for ``count`` negatives of ``num_items - 1``."""
+    rate = count / (num_items - 1)
+    return rate * (calibration * (1 - 1 / rate) + 1 / rate)
+
+
 def sample_loss(name: str, scores: Tensor, num_items: int, calibration: float = 0.75) -> Tensor:
     """A loss over a target and ``C`` other items that were drawn uniformly, mean over ``P``.
+
+    Under the binary ones a score counts from the log-odds that an item of the sample is its target, ``log(β / C)``.
+    As published it counts from 0: with many negatives a model then begins by learning that everything is unlikely,
+    through whatever it has, and on small data all histories become one vector and stay so. Ranks do not notice; with
+    one negative and ``β = 1`` the two are the same.
 
     Args:
         name: ``"bpr"``; ``"bce"`` (Kang and McAuley, arXiv 1808.09781, eq. 10, with the mean over the ``1 + C`` items);
@@ -62,10 +74,11 @@ def sample_loss(name: str, scores: Tensor, num_items: int, calibration: float = 
     positive, negatives = scores[:, 0], scores[:, 1:]
     if name == "bpr":
         return bpr(positive, negatives)
-    if name == "bce":
-        return gbce(positive, negatives, num_items, calibration=0.0)
-    if name == "gbce":
-        return gbce(positive, negatives, num_items, calibration)
+    if name in ("bce", "gbce"):
+        calibration = calibration if name == "gbce" else 0.0
+        count = negatives.size(1)
+        odds = math.log(gbce_weight(count, num_items, calibration) / count)
+        return gbce(positive + odds, negatives + odds, num_items, calibration)
     if name == "sampled-cross-entropy":
         log_q = scores.new_tensor(negatives.size(1) / (num_items - 1)).log()
         return sampled_cross_entropy(positive, negatives, torch.zeros_like(positive), log_q)

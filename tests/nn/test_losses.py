@@ -86,15 +86,32 @@ def test_losses_over_a_sample_by_hand() -> None:
     weights = [math.exp(s) for s in (1.5, 0.5, -1.0)]
     expected = {
         "bpr": -(math.log(sigmoid(1.0)) + math.log(sigmoid(2.5))) / 2,
-        "bce": -(math.log(sigmoid(1.5)) + math.log(sigmoid(-0.5)) + math.log(sigmoid(1.0))) / 3,
-        "gbce": -(5 / 8 * math.log(sigmoid(1.5)) + math.log(sigmoid(-0.5)) + math.log(sigmoid(1.0))) / 3,
         # each negative stands for 4 of the 8
         "sampled-cross-entropy": -math.log(weights[0] / (weights[0] + 4 * weights[1] + 4 * weights[2])),
     }
+    for name, beta in (("bce", 1), ("gbce", 5 / 8)):
+        positive, first, second = (s + math.log(beta / 2) for s in (1.5, 0.5, -1.0))
+        terms = beta * math.log(sigmoid(positive)), math.log(sigmoid(-first)), math.log(sigmoid(-second))
+        expected[name] = -sum(terms) / 3
     for name, value in expected.items():
         assert sample_loss(name, scores, num_items=9, calibration=0.5).item() == pytest.approx(value, rel=1e-5)
     with pytest.raises(ValueError, match="no sampled loss 'hinge'"):
         sample_loss("hinge", scores, num_items=9)
+
+
+def test_score_0_is_the_chance_of_a_target() -> None:
+    """Nothing is to be gained by moving all scores from 0, whatever the loss, nor by anything where all are alike."""
+    for name in ("bce", "gbce", "bpr", "sampled-cross-entropy"):
+        scores = torch.zeros(4, 6, requires_grad=True)
+        (gradient,) = torch.autograd.grad(sample_loss(name, scores, num_items=9), scores)
+        assert gradient.sum().item() == pytest.approx(0, abs=1e-7)
+        assert gradient[:, 0].max().item() < -0.01
+
+
+def test_one_negative_and_no_calibration_is_the_published_binary_loss() -> None:
+    scores = torch.randn(4, 2)
+    expected = -(scores[:, 0].sigmoid().log() + (1 - scores[:, 1].sigmoid()).log()).mean() / 2
+    torch.testing.assert_close(sample_loss("bce", scores, num_items=9), expected)
 
 
 def test_a_sample_of_all_others_gives_full_cross_entropy() -> None:
