@@ -15,6 +15,8 @@ ModelT = TypeVar("ModelT", bound=Recommender)
 _BUILT_IN = {
     "lrdgraph": "lrdgraph.models.flagship",
     "sasrec": "lrdgraph.models.sasrec",
+    "gru4rec": "lrdgraph.models.gru4rec",
+    "narm": "lrdgraph.models.narm",
     "popularity": "lrdgraph.models.statistics",
     "relation-count": "lrdgraph.models.statistics",
 }

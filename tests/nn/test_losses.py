@@ -104,7 +104,7 @@ def test_score_0_is_the_chance_of_a_target() -> None:
     for name in ("bce", "gbce", "bpr", "sampled-cross-entropy"):
         scores = torch.zeros(4, 6, requires_grad=True)
         (gradient,) = torch.autograd.grad(sample_loss(name, scores, num_items=9), scores)
-        assert gradient.sum().item() == pytest.approx(0, abs=1e-7)
+        assert gradient.sum().item() == pytest.approx(0, abs=1e-6)
         assert gradient[:, 0].max().item() < -0.01
 
 
