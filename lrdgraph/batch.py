@@ -37,6 +37,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.user)
 
+    def rows(self, rows: slice) -> Batch:
+        """Some of its histories."""
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v[rows] for k, v in held.items() if v is not None})
+
     def to(self, device: torch.device | str) -> Batch:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v.to(device, non_blocking=True) for k, v in moved.items() if v is not None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn.functional import embedding
 from lrdgraph.discovery.decoders import make_decoder
 from lrdgraph.discovery.encoders import StandardText, make_encoder
 from lrdgraph.discovery.likelihood import base_measure, draw_items, log_likelihoods
-from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published
+from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published, straight_through
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.nn.sparse_products import PairProduct, Pattern
 
@@ -22,8 +23,12 @@ def initial_relations(num_latent: int, hidden_channels: int) -> Tensor:
 
     A mixture of bilinear models has many poor optima in which every relation explains a bit of everything, and from
     alike or random vectors training ends in one of them. With a subspace of its own, each relation begins as a model
-    by itself, and the pairs that it explains best become its own.
+    by itself, and the pairs that it explains best become its own. More relations than dimensions share them: each
+    stands on a quarter of them, drawn at random.
     """
+    if num_latent > hidden_channels:
+        shared = (torch.rand(num_latent, hidden_channels) < 0.25).float()
+        return shared + 0.05 * torch.randn(num_latent, hidden_channels)
     owner = torch.arange(hidden_channels) * num_latent // hidden_channels
     blocks = (owner == torch.arange(num_latent)[:, None]).float()
     return blocks + 0.05 * torch.randn(num_latent, hidden_channels)
@@ -40,6 +45,12 @@ class RelationDVAE(nn.Module):
     as by anything, and worse by every relation that has learned something (by Jensen's inequality, its scores are below
     their normaliser on average), so the bound itself teaches the encoder to answer "none"; no label is needed.
 
+    **Many relations.** The exact sum asks the decoder about every relation of every pair. With ``estimator="gumbel"``
+    it is asked about one relation of each pair, drawn by :func:`lrdgraph.discovery.objectives.straight_through` from
+    those other than "none"; "none", which costs nothing, still counts with its exact mass. K is then the width of the
+    encoder's logits and no more. The gradient to the encoder is noisy and, the decoder being no linear function of its
+    relation vector, biased a little.
+
     Args:
         text: ``(N + 1, T)`` frozen language vectors, row 0 for padding; a buffer that is not saved.
         num_latent: ``K`` latent relations.
@@ -53,6 +64,9 @@ class RelationDVAE(nn.Module):
         prior: ``(S,)`` weights of ``p(r)``; None for uniform.
         own_tables: hold item vectors (a learned projection of the text) and relation vectors; without them every loss
             is given those of a recommender.
+        standardise: bring the text to mean 0 and one scale, as encoders expect it; the public LRD code does not.
+        estimator: ``"exact"`` sums over relations, ``"gumbel"`` samples one.
+        temperature: of ``"gumbel"``; an attribute that may be lowered between steps.
 
     Raises:
         ConfigError: a setting is out of range or a name unknown.
@@ -78,17 +92,23 @@ class RelationDVAE(nn.Module):
         random_share: float = 0.25,
         prior: Sequence[float] | None = None,
         own_tables: bool = True,
+        standardise: bool = True,
+        estimator: Literal["exact", "gumbel"] = "exact",
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        _check(text, num_latent, hidden_channels, beta, num_negatives, random_share)
+        if estimator not in ("exact", "gumbel") or not 0 < temperature < inf:
+            raise ConfigError("estimator must be 'exact' or 'gumbel', and temperature above 0.")
+        _check(text, num_latent, hidden_channels if estimator == "exact" else inf, beta, num_negatives, random_share)
         self.num_latent, self.hidden_channels, self.none_state = num_latent, hidden_channels, none_state
         self.beta, self.num_negatives, self.random_share = beta, num_negatives, random_share
         self.encoder_name, self.decoder_name = encoder, decoder
+        self.estimator, self.temperature = estimator, temperature
         self.num_states = num_latent + int(none_state)
         self.register_buffer("text", text.detach().float(), persistent=False)
         self.register_buffer("log_popularity", base_measure(popularity, len(text) - 1), persistent=False)
         self.register_buffer("log_prior", _log_prior(prior, self.num_states), persistent=False)
-        self.standard = StandardText(self.text[1:])
+        self.standard = StandardText(self.text[1:]) if standardise else nn.Identity()
         self.encoder = make_encoder(encoder, text.shape[1], self.num_states, hidden_channels)
         self.decoder = make_decoder(decoder)
         self.project: nn.Linear | None = None
@@ -159,11 +179,13 @@ class RelationDVAE(nn.Module):
             warm_up: minimise :func:`lrdgraph.discovery.objectives.guided` instead, for the first part of a training.
 
         Raises:
-            ConfigError: a table is missing or of the wrong width, or beta is 0 in a warm-up.
+            ConfigError: a table is missing or of the wrong width, or a warm-up meets beta 0 or a sampled relation.
         """
         items, relations = self.tables(items, relations)
         if warm_up and not self.beta:
             raise ConfigError("A warm-up needs a beta above 0; train without it, or set beta.")
+        if warm_up and self.estimator == "gumbel":
+            raise ConfigError("A warm-up needs every relation of a pair; train without it, or set estimator='exact'.")
         if self.none_state:
             number = round(self.random_share * len(i))
             drawn = draw_items(self.log_popularity, 2 * number, generator)
@@ -171,15 +193,31 @@ class RelationDVAE(nn.Module):
         negatives = None
         if self.num_negatives is not None:
             negatives = draw_items(self.log_popularity, self.num_negatives, generator)
+        logits, weight = self.logits(i, j), None
+        if self.estimator == "gumbel":
+            first = int(self.none_state)
+            drawn = straight_through(logits[:, first:], self.temperature, generator)
+            relations = (drawn @ relations)[:, None]  # (P, 1, D)
+            none = logits.softmax(-1)[:, :first]
+            weight = torch.cat([none, 1 - none.sum(-1, keepdim=True)], dim=1)
         log_tail, log_head = log_likelihoods(self.decoder, items, relations, i, j, self.log_popularity, negatives)
         if self.none_state:
             log_tail = torch.cat([self.log_popularity[j][:, None], log_tail], dim=1)
             log_head = torch.cat([self.log_popularity[i][:, None], log_head], dim=1)
-        objective = guided if warm_up else elbo
-        return objective(self.logits(i, j), log_tail, log_head, self.log_prior, self.beta)
+        if warm_up:
+            return guided(logits, log_tail, log_head, self.log_prior, self.beta)
+        return elbo(logits, log_tail, log_head, self.log_prior, self.beta, weight)
 
     def published_loss(
-        self, history: Tensor, target: Tensor, negative: Tensor, items: Tensor, relations: Tensor, alpha: float = 0.1
+        self,
+        history: Tensor,
+        target: Tensor,
+        negative: Tensor,
+        items: Tensor,
+        relations: Tensor,
+        alpha: float = 0.1,
+        *,
+        skip_first: bool = True,
     ) -> DiscoveryLoss:
         """The objective of the public LRD code (:func:`lrdgraph.discovery.objectives.published`).
 
@@ -189,9 +227,10 @@ class RelationDVAE(nn.Module):
             items: ``(N + 1, D)``.
             relations: ``(S, D)``, one for every state, the virtual and the predefined ones included.
             alpha: weight of the entropy.
+            skip_first: leave the first state out of the reconstruction.
         """
         logits = self.logits(history, target[:, None].expand_as(history))
-        return published(logits, items, relations, history, target, negative, alpha=alpha)
+        return published(logits, items, relations, history, target, negative, alpha=alpha, skip_first=skip_first)
 
     def extra_repr(self) -> str:
         none = "+ none" if self.none_state else "no none"
@@ -209,14 +248,14 @@ def _log_prior(prior: Sequence[float] | None, states: int) -> Tensor:
 
 
 def _check(
-    text: Tensor, num_latent: int, hidden_channels: int, beta: float, num_negatives: int | None, random_share: float
+    text: Tensor, num_latent: int, most: float, beta: float, num_negatives: int | None, random_share: float
 ) -> None:
     if text.dim() != 2 or len(text) < 3:
         raise DataError(f"Text must be (N + 1, T) with at least two items; got {tuple(text.shape)}.")
     if not bool(torch.isfinite(text).all()):
         row = int((~torch.isfinite(text)).any(1).nonzero()[0])
         raise DataError(f"The language vector of item {row} holds NaN or infinity; encode the texts again.")
-    if not 1 <= num_latent <= hidden_channels:
-        raise ConfigError(f"num_latent is {num_latent}; it must lie between 1 and hidden_channels, {hidden_channels}.")
+    if not 1 <= num_latent <= most:
+        raise ConfigError(f"num_latent is {num_latent}; it must lie between 1 and hidden_channels, {most}.")
     if not (0 <= beta < inf and 0 <= random_share < inf) or (num_negatives is not None and num_negatives < 1):
         raise ConfigError("beta and random_share must be 0 or more and num_negatives 1 or more.")

@@ -17,6 +17,8 @@ _BUILT_IN = {
     "sasrec": "lrdgraph.models.sasrec",
     "gru4rec": "lrdgraph.models.gru4rec",
     "narm": "lrdgraph.models.narm",
+    "rcf": "lrdgraph.models.rcf",
+    "kda": "lrdgraph.models.kda",
     "popularity": "lrdgraph.models.statistics",
     "relation-count": "lrdgraph.models.statistics",
 }

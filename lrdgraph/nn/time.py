@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -49,3 +51,39 @@ class DecayKernel(nn.Module):
 
     def forward(self, seconds: Tensor) -> Tensor:
         return self.lasting + self.fading * torch.sigmoid(self.horizon - log_days(seconds)[:, None])
+
+
+class FourierDecay(nn.Module):
+    """A weight for each relation over time, learnt in the frequency domain.
+
+    ``κ_r(Δ) = clamp(1/2F · Σ_f [a_rf cos(2π f δ) − b_rf sin(2π f δ)], 0, 1)`` with ``δ = max(log₂(Δ in minutes), 0)``
+    and ``F`` frequencies ``f`` from 0 to 1/2. Source: KDA (Wang et al., *Toward Dynamic User Intention: Temporal
+    Evolutionary Effects of Item Relations in Sequential Recommendation*), as the public LRD code has it.
+
+    Shapes: ``(*)`` seconds → ``(*, R)``.
+
+    Args:
+        num_relations: ``R``.
+        num_points: of the Fourier transform; ``F = num_points / 2 + 1``.
+        start: ``"random"``, as the public commands have it: tiny weights, half of them clamped to 0, where no gradient
+            comes through; or ``"one"``: no decay at first.
+    """
+
+    frequency: Tensor
+
+    def __init__(self, num_relations: int, num_points: int = 64, start: Literal["random", "one"] = "one") -> None:
+        super().__init__()
+        number = num_points // 2 + 1
+        self.register_buffer("frequency", torch.linspace(0, 0.5, number), persistent=False)
+        self.cosine = nn.Parameter(torch.randn(num_relations, number) * 0.01)
+        self.sine = nn.Parameter(torch.randn(num_relations, number) * 0.01)
+        if start == "one":
+            with torch.no_grad():
+                # a little below 1, where the clamp would hold back the gradient
+                self.cosine[:, 0] = 2 * number * 0.98
+
+    def forward(self, seconds: Tensor) -> Tensor:
+        delta = (seconds.to(self.cosine.dtype) / 60 + 1e-6).clamp(min=1e-6).log2().clamp(min=0)
+        angle = 2 * torch.pi * delta[..., None] * self.frequency  # (*, F)
+        wave = angle.cos() @ self.cosine.T - angle.sin() @ self.sine.T
+        return (wave / (2 * len(self.frequency))).clamp(0, 1)

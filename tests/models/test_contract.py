@@ -34,7 +34,13 @@ TINY = {"hidden_channels": 16, "num_layers": 1, "max_length": 5}
 JOINT = TINY | {"discovery_channels": 8, "num_latent": 2, "text_neighbours": 3}
 RECURRENT = {"hidden_channels": 16, "max_length": 5}
 AWARE = TINY | {"num_heads": 2, "discovery_channels": 8, "num_negatives": 4}
-PUBLISHED = {"num_latent": 2, "objective": "published", "encoder": "additive", "loss": "bpr-max", "read_posterior": False}
+PUBLISHED = {
+    "num_latent": 2,
+    "objective": "published",
+    "encoder": "additive",
+    "loss": "bpr-max",
+    "read_posterior": False,
+}
 CASES: dict[str, dict[str, dict[str, Any]]] = {
     "sasrec": {
         "plain": TINY,
@@ -79,7 +85,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
 EVERY = [pytest.param(name, values, id=f"{name}: {how}") for name in CASES for how, values in CASES[name].items()]
 PLAIN = [pytest.param(name, CASES[name]["plain"], id=name) for name in CASES]
 SUCCESSION = ["sasrec", "lrdgraph", "gru4rec", "narm"]
-TRAINED = [case for case in EVERY if case.values[0] in SUCCESSION]
+TRAINED = [case for case in EVERY if case.values[0] in (*SUCCESSION, "rcf", "kda")]
 every, plain, trained = (pytest.mark.parametrize(("name", "values"), cases) for cases in (EVERY, PLAIN, TRAINED))
 
 
