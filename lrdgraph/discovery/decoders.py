@@ -17,7 +17,10 @@ from lrdgraph.errors import ConfigError, nearest
 
 
 class Decoder(ABC):
-    """An interaction function over vectors of one width ``D``."""
+    """An interaction function over vectors of one width ``D``.
+
+    Relations ``(K, D)`` are shared by all pairs; ``(P, K, D)`` are each pair's own.
+    """
 
     @abstractmethod
     def score(self, head: Tensor, relation: Tensor, tail: Tensor) -> Tensor:
@@ -25,11 +28,11 @@ class Decoder(ABC):
 
     def score_tails(self, head: Tensor, relation: Tensor, candidates: Tensor) -> Tensor:
         """Scores ``(P, K, C)`` of candidate tails ``(C, D)`` for each head ``(P, D)`` and relation ``(K, D)``."""
-        return self.score(head[:, None, None], relation[:, None], candidates)
+        return self.score(head[:, None, None], relation[..., None, :], candidates)
 
     def score_heads(self, tail: Tensor, relation: Tensor, candidates: Tensor) -> Tensor:
         """Scores ``(P, K, C)`` of candidate heads ``(C, D)`` for each tail ``(P, D)`` and relation ``(K, D)``."""
-        return self.score(candidates, relation[:, None], tail[:, None, None])
+        return self.score(candidates, relation[..., None, :], tail[:, None, None])
 
 
 class DotDecoder(Decoder):

@@ -66,19 +66,20 @@ def log_likelihoods(
     Args:
         decoder: the interaction function.
         items: ``(N + 1, D)`` raw item vectors; row 0 is padding and never a candidate.
-        relations: ``(K, D)``.
+        relations: ``(K, D)``, or ``(P, K, D)`` where each pair is given its own.
         i, j: ``(P,)`` heads and tails.
         log_popularity: ``(N + 1,)`` from :func:`base_measure`.
         negatives: ``(n,)`` items shared by all pairs and both directions, or None for the whole catalogue.
     """
     if negatives is not None:
         return _sampled(decoder, items, relations, i, j, log_popularity, negatives)
-    rows = max(1, MAX_LOGITS // (len(relations) * len(items)))
+    rows = max(1, MAX_LOGITS // (relations.shape[-2] * len(items)))
     if len(i) <= rows:
         return _whole(decoder, items, relations, i, j, log_popularity)
+    of_chunk = relations.split(rows) if relations.dim() == 3 else [relations] * -(-len(i) // rows)
     parts = [
-        checkpoint(_whole, decoder, items, relations, a, b, log_popularity, use_reentrant=False)
-        for a, b in zip(i.split(rows), j.split(rows), strict=True)
+        checkpoint(_whole, decoder, items, z, a, b, log_popularity, use_reentrant=False)
+        for z, a, b in zip(of_chunk, i.split(rows), j.split(rows), strict=True)
     ]
     return torch.cat([tail for tail, _ in parts]), torch.cat([head for _, head in parts])
 

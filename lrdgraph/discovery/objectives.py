@@ -1,4 +1,4 @@
-"""The two training objectives of discovery and a warm-up, each a loss to be minimised with every term named."""
+"""The two training objectives of discovery and a warm-up, each a loss with every term named; and a sampled state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,14 @@ class DiscoveryLoss:
         return {field.name: getattr(self, field.name).detach() for field in fields(self)}
 
 
-def elbo(logits: Tensor, log_tail: Tensor, log_head: Tensor, log_prior: Tensor, beta: float) -> DiscoveryLoss:
+def elbo(
+    logits: Tensor,
+    log_tail: Tensor,
+    log_head: Tensor,
+    log_prior: Tensor,
+    beta: float,
+    weight: Tensor | None = None,
+) -> DiscoveryLoss:
     """Composite ELBO, ``Σ_r q_r [log p(j|i,r) + log p(i|j,r)] − β·KL(q ‖ p(r))``, summed exactly over r.
 
     Args:
@@ -40,17 +47,41 @@ def elbo(logits: Tensor, log_tail: Tensor, log_head: Tensor, log_prior: Tensor, 
         log_tail, log_head: ``(P, S)`` log-likelihoods of the decoder under each state.
         log_prior: ``(S,)``.
         beta: weight of the KL term.
+        weight: ``(P, n)`` where the log-likelihoods are ``(P, n)`` ones that stand for those of all states, such as
+            that of a sampled relation; None for q itself.
 
     Returns:
         ``total = reconstruction_tail + reconstruction_head + β·kl``.
     """
     log_q = logits.log_softmax(-1)
     q = log_q.exp()
-    tail = -(q * log_tail).sum(-1).mean()
-    head = -(q * log_head).sum(-1).mean()
+    weight = q if weight is None else weight
+    tail = -(weight * log_tail).sum(-1).mean()
+    head = -(weight * log_head).sum(-1).mean()
     kl = (q * (log_q - log_prior)).sum(-1).mean()
     entropy = -(q * log_q).sum(-1).mean()
     return DiscoveryLoss(tail + head + beta * kl, tail, head, kl, entropy)
+
+
+def straight_through(logits: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:
+    """One state of each row, drawn from the softmax, with the gradient of a relaxed draw (Gumbel-softmax).
+
+    Jang et al., arXiv 1611.01144, straight-through: the value is one-hot, and backwards it is
+    ``softmax((logits + Gumbel noise) / temperature)``. A low temperature brings the gradient near that of the exact sum
+    and makes it noisier.
+
+    Args:
+        logits: ``(P, K)``.
+        temperature: above 0.
+        generator: source of the noise; torch's own where None.
+
+    Returns:
+        ``(P, K)``.
+    """
+    noise = -torch.empty_like(logits).exponential_(generator=generator).log()
+    relaxed = ((logits + noise) / temperature).softmax(-1)
+    drawn = torch.zeros_like(relaxed).scatter_(-1, relaxed.argmax(-1, keepdim=True), 1.0)
+    return drawn - relaxed.detach() + relaxed
 
 
 def guided(logits: Tensor, log_tail: Tensor, log_head: Tensor, log_prior: Tensor, beta: float) -> DiscoveryLoss:
