@@ -64,6 +64,7 @@ class RelationDVAE(nn.Module):
         prior: ``(S,)`` weights of ``p(r)``; None for uniform.
         own_tables: hold item vectors (a learned projection of the text) and relation vectors; without them every loss
             is given those of a recommender.
+        standardise: bring the text to mean 0 and one scale, as encoders expect it; the public LRD code does not.
         estimator: ``"exact"`` sums over relations, ``"gumbel"`` samples one.
         temperature: of ``"gumbel"``; an attribute that may be lowered between steps.
 
@@ -91,6 +92,7 @@ class RelationDVAE(nn.Module):
         random_share: float = 0.25,
         prior: Sequence[float] | None = None,
         own_tables: bool = True,
+        standardise: bool = True,
         estimator: Literal["exact", "gumbel"] = "exact",
         temperature: float = 1.0,
     ) -> None:
@@ -106,7 +108,7 @@ class RelationDVAE(nn.Module):
         self.register_buffer("text", text.detach().float(), persistent=False)
         self.register_buffer("log_popularity", base_measure(popularity, len(text) - 1), persistent=False)
         self.register_buffer("log_prior", _log_prior(prior, self.num_states), persistent=False)
-        self.standard = StandardText(self.text[1:])
+        self.standard = StandardText(self.text[1:]) if standardise else nn.Identity()
         self.encoder = make_encoder(encoder, text.shape[1], self.num_states, hidden_channels)
         self.decoder = make_decoder(decoder)
         self.project: nn.Linear | None = None
@@ -207,7 +209,15 @@ class RelationDVAE(nn.Module):
         return elbo(logits, log_tail, log_head, self.log_prior, self.beta, weight)
 
     def published_loss(
-        self, history: Tensor, target: Tensor, negative: Tensor, items: Tensor, relations: Tensor, alpha: float = 0.1
+        self,
+        history: Tensor,
+        target: Tensor,
+        negative: Tensor,
+        items: Tensor,
+        relations: Tensor,
+        alpha: float = 0.1,
+        *,
+        skip_first: bool = True,
     ) -> DiscoveryLoss:
         """The objective of the public LRD code (:func:`lrdgraph.discovery.objectives.published`).
 
@@ -217,9 +227,10 @@ class RelationDVAE(nn.Module):
             items: ``(N + 1, D)``.
             relations: ``(S, D)``, one for every state, the virtual and the predefined ones included.
             alpha: weight of the entropy.
+            skip_first: leave the first state out of the reconstruction.
         """
         logits = self.logits(history, target[:, None].expand_as(history))
-        return published(logits, items, relations, history, target, negative, alpha=alpha)
+        return published(logits, items, relations, history, target, negative, alpha=alpha, skip_first=skip_first)
 
     def extra_repr(self) -> str:
         none = "+ none" if self.none_state else "no none"
