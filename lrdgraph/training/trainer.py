@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def train(
         model: is moved to the device of the settings.
         split: training events and validation targets; test events are never read.
         settings: of the loop.
-        evaluation: how validation ranks are made.
+        evaluation: how validation ranks are made; of two protocols, that of the metric alone.
         folder: where ``best/`` and ``last/`` checkpoints are kept; a run found there is resumed.
         report: called with each epoch's log entry.
         step_done: called as ``step_done(step, steps)`` within an epoch.
@@ -137,7 +137,7 @@ def train(
         DataError: no user has two training events, or the loss is not finite.
         ConfigError: the validation metric is not among those evaluated.
     """
-    evaluation = evaluation or EvaluationSettings()
+    evaluation = _chosen_by(settings.metric, evaluation or EvaluationSettings(), split)
     device = device_of(settings.device)
     model.to(device)
     if not model.trainable:
@@ -187,6 +187,13 @@ def train(
     loop.restore_best(folder)
     model.eval()
     return state
+
+
+def _chosen_by(metric: str, evaluation: EvaluationSettings, split: Split) -> EvaluationSettings:
+    """The protocol that the metric belongs to, where both would be ranked: the other decides nothing, and takes time."""
+    if evaluation.protocols != "auto" or split.targets("validation").candidates is None:
+        return evaluation
+    return replace(evaluation, protocols="full" if metric.startswith("full/") else "candidates")
 
 
 class _Loop:
