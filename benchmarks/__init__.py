@@ -1,0 +1,1 @@
+"""Tables of experiments: run over seeds, resumed, rendered, and searched for settings."""

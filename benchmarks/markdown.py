@@ -1,0 +1,125 @@
+"""The pieces of a page: a table of metrics, one by groups of targets, and what the figures rest on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.summary import Gain, Summary, mean_deviation
+
+
+def metrics_table(summary: Summary, role: str) -> str:
+    """Every row that was run: metrics, gain over the reference, size, time and memory; then what was not run."""
+    table, tested = summary.table, summary.gains(role)
+    shown = summary.shown(role)
+    best = {
+        m: max((mean_deviation(v)[0] for line in shown if (v := line.values(role, m))), default=0)
+        for m in table.metrics
+    }
+    head = ["model", "seeds", *table.metrics, *(f"Δ {m}" for m in table.compare if tested), "parameters", "s", "GB"]
+    rows = []
+    for line in shown:
+        count = len(line.records)
+        cells = [line.label, str(count) if count >= line.expected else f"{count} of {line.expected}"]
+        cells += [_metric(line.values(role, metric), best[metric]) for metric in table.metrics]
+        cells += [_gain(tested.get((line.row.name, metric))) for metric in table.compare if tested]
+        seconds = statistics.mean(r["seconds"]["training"] + r["seconds"]["validation"] for r in line.records)
+        memory = max(record["peak_memory_gb"] for record in line.records)
+        rows.append([*cells, f"{line.records[0]['parameters']:,}", f"{seconds:.0f}", f"{memory:.1f}"])
+    caption = "Mean ± standard deviation over seeds; s is training with validations, GB the largest process."
+    if tested and summary.reference:
+        users = next(iter(tested.values())).comparison.users
+        caption += (
+            f" Δ is against {summary.reference.label}, paired over {users:,} users, each user's metric averaged over "
+            "seeds: 95 % interval of the bootstrap, p of the paired t-test with Holm's correction over "
+            f"{len(tested)} comparisons."
+        )
+    return "\n\n".join([*([markdown(head, rows), caption] if rows else []), *left_out(summary)])
+
+
+def buckets_table(summary: Summary, role: str) -> str:
+    """The first metric that is compared, by training interactions of the target and by ties in time."""
+    metric = (*summary.table.compare, *summary.table.metrics)[0]
+    protocol, _, name = metric.partition("/")
+    found = [
+        (line, held)
+        for line in summary.shown(role)
+        if (held := [r["buckets"].get(role, {}).get(protocol) for r in line.records])
+    ]
+    found = [(line, held) for line, held in found if None not in held]
+    if not found:
+        return "\n\n".join(left_out(summary))
+    groups = {group: held["count"] for group, held in found[0][1][0].items()}
+    rows = [
+        [line.label, *(_metric([h[group][name] for h in held if name in h[group]], None) for group in groups)]
+        for line, held in found
+    ]
+    head = ["model", *(f"{group} ({count:,})" for group, count in groups.items())]
+    caption = f"{metric} by group of targets, with their number; mean ± standard deviation over seeds."
+    return f"{markdown(head, rows)}\n\n{caption}"
+
+
+def provenance_list(summary: Summary, role: str) -> str:
+    """Corpus, targets, rules of ranking, machines, versions and commits of all runs of the table."""
+    records = [record for line in summary.lines for record in line.records]
+    if not records:
+        return "\n\n".join(left_out(summary))
+    machines = (
+        f"{m['platform']}, {m['processors']} processors, {m['threads']} threads" + (f", {m['gpu']}" if m["gpu"] else "")
+        for m in (record["machine"] for record in records)
+    )
+    packages = ("python", "torch", "numpy", "lrdgraph")
+    facts = {
+        "Corpus": (
+            f"{r['corpus']['name']} {r['corpus']['fingerprint'][:12]}, {r['corpus']['split']} split" for r in records
+        ),
+        "Test targets": (r["targets"]["test"][:12] for r in records if r.get("targets", {}).get("test")),
+        "Ranking": (_ranking(r["settings"]["evaluation"]) for r in records),
+        "Chosen by": (f"validation {r['settings']['training']['metric']}" for r in records if r["epochs"]),
+        "Machine": machines,
+        "Versions": (", ".join(f"{name} {r['versions'].get(name)}" for name in packages) for r in records),
+        "Commit": (_commit(r["commit"]) for r in records),
+    }
+    told = [f"- {name}: {'; '.join(sorted(set(values)))}" for name, values in facts.items()]
+    command = f"python benchmarks/run.py benchmarks/tables/{summary.table.path.name} --data PATH"
+    return "\n".join([f"- {len(records)} runs: `{command}`", *(line for line in told if not line.endswith(": "))])
+
+
+def left_out(summary: Summary) -> list[str]:
+    """Sentences on the rows that have no figures."""
+    waiting = [line.label for line in summary.lines if not line.records and not line.problem]
+    sentences = [f"Not run yet: {', '.join(waiting)}."] if waiting else []
+    return sentences + [f"Left out: {line.label} ({line.problem})." for line in summary.lines if line.problem]
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column holds words, the others figures."""
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def _metric(values: list[float], best: float | None) -> str:
+    if not values:
+        return "–"
+    mean, deviation = mean_deviation(values)
+    text = f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+    return f"**{text}**" if mean == best else text
+
+
+def _gain(gain: Gain | None) -> str:
+    if gain is None:
+        return "–"
+    c = gain.comparison
+    p = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
+    return f"{c.difference:+.4f} ({c.low:+.4f} to {c.high:+.4f}), {p}"
+
+
+def _ranking(settings: dict[str, Any]) -> str:
+    seen = "left out" if settings["filter_seen"] else "kept"
+    return f"ties {settings['ties']}, seen items {seen} in full ranking, request at the {settings['request']} time"
+
+
+def _commit(commit: str | None) -> str:
+    sha, plus, more = (commit or "unknown").partition("+")
+    return sha[:10] + plus + more
