@@ -34,7 +34,7 @@ from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.inputs import ModelInputs, model_inputs
-from lrdgraph.models.registry import build_model
+from lrdgraph.models.registry import build_model, model_class
 from lrdgraph.splits import Split, Targets, split
 from lrdgraph.storage import atomic_file, atomic_folder, read_json, settle_folder, write_json
 from lrdgraph.training.checkpoint import load_tensors, load_weights, save_tensors
@@ -99,7 +99,8 @@ def build_inputs(
     progress: Callable[[int, int], None] | None = None,
 ) -> ModelInputs:
     """Graph and language vectors for a model; texts are encoded only if the model reads them."""
-    reads_text = settings.model_values.get("text", False) or settings.model_values.get("num_latent", 0)
+    model, values = model_class(settings.model_name), settings.model_values
+    reads_text = model.reads_text or values.get("text", False) or values.get("num_latent", 0)
     wanted = bool(reads_text) or settings.text.vectors is not None
     has_text = bool(corpus.fields.width) or settings.text.vectors is not None
     vectors = item_vectors(corpus, settings.text, cache or cache_folder(), progress) if wanted and has_text else None
@@ -186,7 +187,10 @@ def run_experiment(
         for part in ("metrics", "buckets"):
             result[part] = held[part] | result[part]
         result["targets"] = held.get("targets", {})
-        result["peak_memory_gb"] = max(result["peak_memory_gb"], held["peak_memory_gb"])
+        result["peak_memory_gb"] = max(result["peak_memory_gb"], held.get("peak_memory_gb", 0.0))
+        if model.trainable:
+            # what it rests on is what trained it
+            result |= {part: held[part] for part in origin if part in held}
     write_json(path, result)
     return Run(folder, settings, model, corpus.fields, corpus.fingerprint, state)
 
