@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lrdgraph.nn.losses import bpr, full_cross_entropy, gbce, sample_loss, sampled_cross_entropy
+from lrdgraph.nn.losses import bpr, bpr_max, full_cross_entropy, gbce, sample_loss, sampled_cross_entropy
 
 
 def sigmoid(x: float) -> float:
@@ -118,3 +118,12 @@ def test_a_sample_of_all_others_gives_full_cross_entropy() -> None:
     logits, target = torch.randn(3, 6), torch.tensor([2, 2, 2])
     found = sample_loss("sampled-cross-entropy", logits[:, [2, 1, 3, 4, 5]], num_items=5)
     torch.testing.assert_close(found, full_cross_entropy(logits, target))
+
+
+def test_bpr_max_by_hand() -> None:
+    positive, negatives = torch.tensor([1.0, 0.0]), torch.tensor([[0.0, math.log(3.0)], [2.0, 2.0]])
+    # weights 1/4 and 3/4 of σ(1 − 0) and σ(1 − log 3); both σ(−2)
+    sigmoid = [1 / (1 + math.exp(-x)) for x in (1.0, 1.0 - math.log(3.0), -2.0)]
+    expected = -(math.log(0.25 * sigmoid[0] + 0.75 * sigmoid[1]) + math.log(sigmoid[2])) / 2
+    torch.testing.assert_close(bpr_max(positive, negatives), torch.tensor(expected))
+    torch.testing.assert_close(bpr_max(positive, negatives[:, :1]), bpr(positive, negatives[:, :1]))

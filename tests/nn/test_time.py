@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lrdgraph.nn.time import DAY, DecayKernel, GapEmbedding, log_days
+from lrdgraph.nn.time import DAY, DecayKernel, FourierDecay, GapEmbedding, log_days
 
 
 def test_log_days() -> None:
@@ -55,3 +55,22 @@ def test_kernel_gradients() -> None:
     kernel = DecayKernel(3)
     kernel(torch.tensor([0, 1000, int(DAY * 50)])).sum().backward()
     assert all(p.grad is not None and (p.grad != 0).all() for p in kernel.parameters())
+
+
+def test_fourier_decay_by_hand() -> None:
+    decay = FourierDecay(2, num_points=2)  # frequencies 0 and 1/2
+    with torch.no_grad():
+        decay.cosine.copy_(torch.tensor([[1.0, 1.0], [8.0, 0.0]]))
+        decay.sine.copy_(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    # δ of 0 s, 1 min, 2 min, 2√2 min: 0, 0, 1, 1.5
+    found = decay(torch.tensor([0, 60, 120, 170]))
+    # (1 + cos πδ − sin πδ) / 4, and 8 / 4 clamped to 1
+    expected = torch.tensor([[0.5, 1.0], [0.5, 1.0], [0.0, 1.0], [0.5, 1.0]])
+    torch.testing.assert_close(found, expected, atol=0.01, rtol=0)
+
+
+def test_fourier_decay_starts_where_it_is_told() -> None:
+    torch.manual_seed(0)
+    seconds = torch.tensor([0, 10**3, 10**6, 10**9])
+    assert (FourierDecay(3)(seconds) - 0.98).abs().max() < 0.02
+    assert FourierDecay(3, start="random")(seconds).max() < 0.01

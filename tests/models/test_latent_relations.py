@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from lrdgraph.models.kda import KDA
+from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
+from lrdgraph.models.registry import build_model
+from tests.models import shop
+from tests.models.test_contract import lessons, requests
+
+TINY = {"hidden_channels": 16, "num_heads": 2, "num_latent": 2, "discovery_channels": 8, "max_length": 5}
+
+
+def kda(**values: Any) -> KDA:
+    torch.manual_seed(0)
+    made = build_model("kda", shop.inputs(), TINY | values)
+    assert isinstance(made, KDA)
+    return made.eval()
+
+
+@pytest.mark.parametrize("encoder", ["interaction", "additive"])
+@pytest.mark.parametrize("none_state", [True, False])
+def test_posterior_of_all_candidates_is_that_of_each_pair(encoder: str, none_state: bool) -> None:
+    settings = LatentSettings(num_latent=2, encoder=encoder, none_state=none_state, discovery_channels=8)
+    latent = LatentRelations(shop.inputs(), settings, 3, "test")
+    history, candidates = torch.tensor([[0, 3, 7], [1, 2, 3]]), torch.tensor([[4, 4, 9, 24], [1, 2, 3, 5]])
+    found = latent.posterior(history, candidates)
+    assert found.shape == (2, 4, 3, 2)
+    for b in range(2):
+        for c in range(4):
+            torch.testing.assert_close(
+                found[b, c], latent.dvae.posterior(history[b], candidates[b, c].expand(3)), rtol=1e-4, atol=1e-5
+            )
+
+
+def test_only_a_model_that_reads_the_posterior_knows_it() -> None:
+    batch, candidates = requests(), torch.arange(1, 25)
+    for read in (True, False):
+        model = kda(read_posterior=read, deviation=0.5)
+        with torch.no_grad():
+            before = model.score(batch, candidates)
+            for parameter in model.latent.dvae.parameters():  # type: ignore[union-attr]
+                parameter.add_(torch.randn_like(parameter))
+            after = model.score(batch, candidates)
+        assert torch.equal(before, after) is not read
+
+
+def test_the_recommendation_alone_teaches_a_posterior_that_is_read() -> None:
+    for read in (True, False):
+        model = kda(read_posterior=read, discovery_weight=0.0, deviation=0.5).train()
+        model.loss(lessons_of_last())["total"].backward()
+        gradients = [p.grad for p in model.latent.dvae.encoder.parameters()]  # type: ignore[union-attr]
+        assert any(g is not None and bool(g.any()) for g in gradients) is read
+
+
+def test_a_pair_that_is_no_relation_sends_nothing() -> None:
+    model = kda(deviation=0.5)
+    batch = requests()
+    with torch.no_grad():
+        model.latent.dvae.encoder.bias[0] = 50.0  # type: ignore[union-attr,index,operator]
+        none = model._scores(batch, torch.arange(1, 25).expand(12, -1), model.items(), model.event_weight(batch))
+        weight = model.event_weight(batch)
+        weight[..., model.num_rows :] = 0
+        model.settings = type(model.settings)(**{**vars(model.settings), "read_posterior": False})
+        cut = model._scores(batch, torch.arange(1, 25).expand(12, -1), model.items(), weight)
+    torch.testing.assert_close(none, cut)
+
+
+def lessons_of_last():  # type: ignore[no-untyped-def]
+    batch = lessons()
+    assert batch.target is not None
+    batch.target[:, :-1] = 0
+    return batch
