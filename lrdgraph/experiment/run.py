@@ -110,6 +110,7 @@ def build_inputs(
         exclude=settings.graph.exclude,
         inverses=settings.graph.inverses,
         min_attribute_items=settings.graph.min_attribute_items,
+        share=settings.graph.share,
     )
     return model_inputs(corpus, parts.training(), vectors, graph)
 

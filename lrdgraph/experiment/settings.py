@@ -43,12 +43,15 @@ class GraphSettings:
         exclude: names left out.
         inverses: add the inverse of each.
         min_attribute_items: leave out attribute values that fewer items have.
+        share: of the triples of each relation that are kept, at random but always the same, and a smaller share
+            within a larger one: what remains of a graph when less is written down.
     """
 
     relations: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     inverses: bool = True
     min_attribute_items: int = 2
+    share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zlib
 from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,7 +14,7 @@ import polars as pl
 import torch
 
 from lrdgraph.corpus import Corpus
-from lrdgraph.errors import UnknownIdError, nearest
+from lrdgraph.errors import ConfigError, UnknownIdError, nearest
 from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.graph.relations import Relation, RelationVocabulary
 from lrdgraph.vocabulary import Vocabulary
@@ -43,6 +44,7 @@ def build_graph(
     exclude: Collection[str] = (),
     inverses: bool = True,
     min_attribute_items: int = 1,
+    share: float = 1.0,
 ) -> ItemGraph:
     """The graph of a corpus's predefined triples; interactions have no part in it.
 
@@ -61,12 +63,19 @@ def build_graph(
         exclude: names to leave out, e.g. those that an undated aggregate such as ``also_bought`` gave.
         inverses: whether to look for and add inverses.
         min_attribute_items: leave out attribute values that fewer items have; one that a single item has joins nothing.
+        share: of the triples of each relation that are kept, the same at every call; a smaller share is a part of a
+            larger one.
 
     Raises:
+        ConfigError: ``share`` does not lie in [0, 1].
         UnknownIdError: ``relations`` or ``exclude`` holds a name that the corpus does not.
     """
     names = _chosen(corpus, relations, exclude)
+    if not 0 <= share <= 1:
+        raise ConfigError(f"The share of triples to keep is {share}; it must lie in [0, 1].")
     tables = _split_by_relation(corpus, names)
+    if share < 1:
+        tables = {name: _thinned(name, table, share) for name, table in tables.items()}
     items = corpus.num_items
     attributes = corpus.attributes
     if min_attribute_items > 1:
@@ -85,6 +94,11 @@ def build_graph(
         items=corpus.items,
         attributes=attributes,
     )
+
+
+def _thinned(name: str, edges: _Edges, share: float) -> _Edges:
+    drawn = np.random.default_rng(zlib.crc32(name.encode())).random(len(edges.head)) < share
+    return _Edges(edges.head[drawn], edges.tail[drawn], edges.weight[drawn])
 
 
 def _shared_attributes(

@@ -38,6 +38,10 @@ def extend(model: Recommender, ids: Sequence[str], vectors: np.ndarray) -> Recom
         DataError: there are not as many vectors as ids, they have another width or are not finite, or an id is empty,
             repeated or known already.
     """
+    if getattr(model.settings, "discovery_text", "own") == "shuffled":
+        raise ConfigError(
+            "Discovery read shuffled texts, a control that new items would deal anew; extend another model."
+        )
     inputs = _more_inputs(model.inputs, ids, np.asarray(vectors))
     with torch.random.fork_rng(devices=[]):  # the fresh weights are thrown away, so no chance is to be used up
         grown = type(model)(inputs, model.settings)

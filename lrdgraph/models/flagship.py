@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.diagnostics import Usage, usage, warnings
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
+from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.errors import ConfigError
 from lrdgraph.graph.candidates import nearest_text_pairs, two_hop_pairs, union
@@ -28,7 +29,9 @@ from lrdgraph.models.evidence import (
     history_pairs,
     last_columns,
 )
-from lrdgraph.models.inputs import ModelInputs
+from lrdgraph.models.frozen import train_first
+from lrdgraph.models.inputs import ModelInputs, discovery_text
+from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.registry import register
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
 from lrdgraph.nn.losses import sampled_cross_entropy
@@ -49,6 +52,12 @@ class FlagshipSettings(SequentialSettings):
         latent: ``"discovered"`` edges carry the DVAE's posterior, ``"fixed"`` edges all weigh the same (a control).
         text_neighbours, two_hop_neighbours: candidate pairs per item from nearest texts and from the predefined graph.
         encoder, decoder, discovery_channels, none_state, beta: of the DVAE.
+        discovery_text: ``"shuffled"`` deals the texts that discovery and candidate pairs read to the items at random (a
+            control); item vectors read their own in any case.
+        objective: ``"elbo"``, or ``"published"``, that of the public LRD code, which knows no "none" state.
+        estimator: ``"exact"`` sums over the relations, ``"gumbel"`` draws one; for many relations.
+        warm_up_epochs: in so many first ones the ELBO is trained as :func:`lrdgraph.discovery.objectives.guided` says.
+        discovery_training: ``"joint"``, or ``"first"``: alone, before the first epoch, and then frozen.
         discovery_weight: λ of the joint loss.
         discovery_pairs: history pairs that the discovery loss sees in a step.
         knowledge_weight: γ of the joint loss.
@@ -67,6 +76,11 @@ class FlagshipSettings(SequentialSettings):
     discovery_channels: int = 32
     none_state: bool = True
     beta: float = 1.0
+    discovery_text: Literal["own", "shuffled"] = "own"
+    objective: Literal["elbo", "published"] = "elbo"
+    estimator: Literal["exact", "gumbel"] = "exact"
+    warm_up_epochs: int = 0
+    discovery_training: Literal["joint", "first"] = "joint"
     discovery_weight: float = 0.1
     discovery_pairs: int = 512
     knowledge_weight: float = 0.0
@@ -96,11 +110,13 @@ class Flagship(SequentialRecommender):
         self.discovery = None
         pairs = torch.empty(2, 0, dtype=torch.int64)
         if k:
-            text = inputs.need_text(self.name)
+            text = discovery_text(inputs, settings.discovery_text, self.name)
             sets = [nearest_text_pairs(text, settings.text_neighbours)] if settings.text_neighbours else []
             if settings.two_hop_neighbours:
                 sets.append(two_hop_pairs(graph, settings.two_hop_neighbours))
             pairs = union(*sets)
+            if settings.objective == "published" and settings.none_state:
+                raise ConfigError("The published objective has no 'none' state; set none_state to false.")
             if settings.latent == "discovered":
                 self.discovery = RelationDVAE(
                     text,
@@ -113,7 +129,10 @@ class Flagship(SequentialRecommender):
                     popularity=inputs.popularity,
                     num_negatives=512,
                     own_tables=False,
+                    estimator=settings.estimator,
                 )
+        self.warming_up = False
+        self.unseen = UnseenItems(inputs.events[0], inputs.events[1], n)
         self.register_buffer("pairs", pairs, persistent=False)
         self.pattern = Pattern.of(pairs[0], pairs[1], n + 1, n + 1)
         predefined = 1 + torch.randn(self.num_predefined, d) * d**-0.5
@@ -229,15 +248,30 @@ class Flagship(SequentialRecommender):
         terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
         total = terms["recommendation"]
         raw = self.items()
-        if self.discovery is not None and self.settings.discovery_weight and batch.target is not None:
-            i, j = batch_pairs(batch.history, batch.target, self.settings.discovery_pairs)
-            found = self.discovery.loss(i, j, raw, self.relations[self.num_predefined :])
+        joint = self.settings.discovery_weight and self.settings.discovery_training == "joint"
+        if self.discovery is not None and joint and batch.target is not None:
+            found = self._discovery_loss(self.discovery, batch, batch.target, raw)
             total = total + self.settings.discovery_weight * found.total
             terms |= {f"discovery/{name}": value for name, value in found.terms().items()}
         if self.settings.knowledge_weight:
             terms["knowledge"] = self._knowledge(raw)
             total = total + self.settings.knowledge_weight * terms["knowledge"]
         return {"total": total} | {name: value.detach() for name, value in terms.items()}
+
+    def _discovery_loss(self, discovery: RelationDVAE, batch: Batch, target: Tensor, raw: Tensor) -> DiscoveryLoss:
+        latent = self.relations[self.num_predefined :]
+        if self.settings.objective == "published":
+            negative = self.unseen(batch.user, batch.history.size(1))
+            return discovery.published_loss(batch.history, target[:, -1], negative, raw, latent, skip_first=False)
+        i, j = batch_pairs(batch.history, target, self.settings.discovery_pairs)
+        return discovery.loss(i, j, raw, latent, warm_up=self.warming_up)
+
+    def start_epoch(self, epoch: int) -> None:
+        self.warming_up = epoch < self.settings.warm_up_epochs
+        if self.discovery is not None and self.settings.discovery_training == "first":
+            if epoch == 0:
+                train_first(self.discovery, self.inputs)
+            self.discovery.requires_grad_(False)
 
     def _knowledge(self, raw: Tensor) -> Tensor:
         """``−log p(tail | head, relation)`` of a sample of predefined edges: DistMult on raw vectors."""

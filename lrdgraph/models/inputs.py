@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError
 from lrdgraph.graph.item_graph import ItemGraph
+from lrdgraph.language.controls import shuffled
 from lrdgraph.splits import Sequences
 from lrdgraph.vocabulary import Vocabulary
 
@@ -50,6 +52,12 @@ class ModelInputs:
         if self.graph is None:
             raise ConfigError(f"Model '{model}' reads an item graph; give one built by build_graph.")
         return self.graph
+
+
+def discovery_text(inputs: ModelInputs, which: Literal["own", "shuffled"], model: str) -> Tensor:
+    """The language vectors ``(N + 1, T)`` that discovery reads; shuffled, the control, they are dealt at random."""
+    text = inputs.need_text(model)
+    return text if which == "own" else shuffled(text, seed=0)
 
 
 def model_inputs(

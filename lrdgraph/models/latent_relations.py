@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
-from lrdgraph.models.inputs import ModelInputs
+from lrdgraph.models.inputs import ModelInputs, discovery_text
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class LatentSettings:
             one are states as well.
         read_posterior: whether the summary of a latent relation weighs each event by the posterior; the public code's
             recommender never reads it.
+        discovery_text: ``"shuffled"`` deals the texts that discovery reads to the items at random (a control).
+        discovery_training: ``"joint"``, or ``"first"``: alone, before the first epoch, and then frozen.
         discovery_weight: λ of the joint loss.
         encoder, decoder, discovery_channels: of the DVAE; the published objective has a decoder of its own.
         none_state, beta, discovery_pairs: of the ELBO; pairs that it sees in a step.
@@ -33,6 +35,8 @@ class LatentSettings:
     num_latent: int = 0
     objective: Literal["elbo", "published"] = "elbo"
     read_posterior: bool = True
+    discovery_text: Literal["own", "shuffled"] = "own"
+    discovery_training: Literal["joint", "first"] = "joint"
     discovery_weight: float = 0.1
     encoder: str = "interaction"
     decoder: str = "distmult"
@@ -59,7 +63,7 @@ class LatentRelations(nn.Module):
         self.settings, self.num_rows = settings, num_rows
         published = settings.objective == "published"
         self.dvae = RelationDVAE(
-            inputs.need_text(model),
+            discovery_text(inputs, settings.discovery_text, model),
             num_rows + settings.num_latent if published else settings.num_latent,
             settings.discovery_channels,
             encoder=settings.encoder,

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.diagnostics import Usage, usage, warnings
 from lrdgraph.models.base import Recommender
+from lrdgraph.models.frozen import train_first
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
 from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
@@ -166,12 +167,19 @@ class RelationAware(Recommender):
         if self.knowledge_weight and len(self.triples.head):
             terms["knowledge"] = self._rank(self._plausibility(self.triples(len(batch), settings.num_negatives), table))
             total = total + self.knowledge_weight * terms["knowledge"]
-        if self.latent is not None and settings.discovery_weight:
+        joint = settings.discovery_weight and settings.discovery_training == "joint"
+        if self.latent is not None and joint:
             negative = self.unseen(batch.user, batch.history.size(1))
             found = self.latent.loss(batch.history, target, negative, table, self.relations)
             total = total + settings.discovery_weight * found.total
             terms |= {f"discovery/{name}": value for name, value in found.terms().items()}
         return {"total": total} | {name: value.detach() for name, value in terms.items()}
+
+    def start_epoch(self, epoch: int) -> None:
+        if self.latent is not None and self.settings.discovery_training == "first":
+            if epoch == 0:
+                train_first(self.latent.dvae, self.inputs)
+            self.latent.dvae.requires_grad_(False)
 
     def _rank(self, scores: Tensor) -> Tensor:
         """The loss of ``(P, 1 + G)`` scores, the true one in column 0."""

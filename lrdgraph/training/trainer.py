@@ -190,7 +190,7 @@ def train(
 
 
 def _chosen_by(metric: str, evaluation: EvaluationSettings, split: Split) -> EvaluationSettings:
-    """The protocol that the metric belongs to, where both would be ranked: the other decides nothing, and takes time."""
+    """The protocol of the metric, where both would be ranked: the other decides nothing, and takes time."""
     if evaluation.protocols != "auto" or split.targets("validation").candidates is None:
         return evaluation
     return replace(evaluation, protocols="full" if metric.startswith("full/") else "candidates")

@@ -5,9 +5,10 @@ import logging
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from lrdgraph.corpus import Corpus, Triples
-from lrdgraph.errors import DataError, UnknownIdError
+from lrdgraph.errors import ConfigError, DataError, UnknownIdError
 from lrdgraph.graph.build import build_graph
 from lrdgraph.vocabulary import Vocabulary
 from tests.graph.worlds import corpus, edges
@@ -136,3 +137,18 @@ def attribute_world() -> Corpus:
     return Corpus(
         "shop", Vocabulary([], "user"), items, none, none, none, pl.DataFrame(), attributes=attributes, triples=triples
     )
+
+
+def test_a_share_of_the_triples() -> None:
+    rng = np.random.default_rng(0)
+    pairs = np.unique(rng.integers(1, 201, (4000, 2)), axis=0)
+    made = corpus([(int(i), "needs", int(j)) for i, j in pairs], items=200)
+    found = {}
+    for share in (0.0, 0.2, 0.5, 1.0):
+        graph = build_graph(made, inverses=False, share=share)
+        assert abs(graph.num_edges - share * len(pairs)) < 150
+        found[share] = set(zip(*graph.edge_index.tolist(), strict=True))
+    assert found[0.0] < found[0.2] < found[0.5] < found[1.0]
+    assert torch.equal(build_graph(made, share=0.5).edge_index, build_graph(made, share=0.5).edge_index)
+    with pytest.raises(ConfigError, match=r"share of triples to keep is 1\.5"):
+        build_graph(made, share=1.5)

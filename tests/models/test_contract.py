@@ -64,6 +64,10 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "no texts in items": JOINT | {"text": False, "none_state": False, "two_hop_neighbours": 4},
         "texts alone": JOINT | {"use_id": False},
         "sampled": JOINT | {"loss": "gbce", "num_negatives": 7},
+        "shuffled texts, warm-up": JOINT | {"discovery_text": "shuffled", "warm_up_epochs": 1},
+        "published objective": JOINT | {"objective": "published", "none_state": False},
+        "discovery first": JOINT | {"discovery_training": "first"},
+        "one relation drawn": JOINT | {"estimator": "gumbel"},
     },
     "gru4rec": {
         "plain": RECURRENT,
@@ -75,10 +79,13 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "kda": {
         "plain": AWARE,
         "latent": AWARE | {"num_latent": 2, "text": True},
+        "latent, first": AWARE | {"num_latent": 2, "discovery_training": "first", "discovery_text": "shuffled"},
         "latent, not read": AWARE | {"num_latent": 2, "read_posterior": False, "none_state": False},
         "published": AWARE | PUBLISHED | {"decay_start": "random", "num_layers": 2},
         "times of history": AWARE | {"time": "history", "knowledge_weight": 0.0},
     },
+    "item-knn": {"plain": {}, "fading": {"decay": 0.5, "neighbours": 1, "shrinkage": 0.0}},
+    "text-knn": {"plain": {}, "fading": {"decay": 0.5}},
     "popularity": {"plain": {}},
     "relation-count": {"plain": {}, "ties": {"tie_break": "popularity"}},
 }
@@ -361,6 +368,7 @@ def test_an_unknown_model_names_the_nearest() -> None:
     [
         ("lrdgraph", "graph", "'lrdgraph' reads an item graph"),
         ("lrdgraph", "text", "'lrdgraph' reads language vectors"),
+        ("text-knn", "text", "'text-knn' reads language vectors"),
         ("relation-count", "graph", "'relation-count' reads an item graph"),
     ],
 )
