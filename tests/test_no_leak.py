@@ -39,6 +39,8 @@ MODELS: dict[str, dict[str, Any]] = {
     | {"knowledge_weight": 0.5},
     "gru4rec": {"hidden_channels": 8, "max_length": 4, "loss": "bpr", "num_negatives": 4},
     "narm": {"hidden_channels": 8, "max_length": 4, "loss": "sampled-cross-entropy", "num_negatives": 4},
+    "item-knn": {"neighbours": 5},
+    "text-knn": {},
     "popularity": {},
     "relation-count": {"tie_break": "popularity"},
 }

@@ -81,7 +81,7 @@ def two_hop_pairs(graph: ItemGraph, limit_per_item: int, max_degree: int = 500) 
     for start in range(0, shape[0], _ROWS_AT_ONCE):
         shared = (touches[start : start + _ROWS_AT_ONCE] @ back).tocoo()
         item_node, other = shared.row.astype(np.int64) + start, shared.col.astype(np.int64)
-        keep = _strongest(item_node, other, shared.data * (item_node != other), limit_per_item)
+        keep = strongest(item_node, other, shared.data * (item_node != other), limit_per_item)
         found.append(np.stack([other[keep], item_node[keep]]))
     pairs = torch.from_numpy(np.concatenate(found, axis=1))
     return _canonical(pairs[0], pairs[1])
@@ -111,7 +111,7 @@ def _canonical(first: Tensor, second: Tensor) -> Tensor:
     return torch.stack([key // base, key % base])
 
 
-def _strongest(group: np.ndarray, member: np.ndarray, strength: np.ndarray, limit: int) -> np.ndarray:
+def strongest(group: np.ndarray, member: np.ndarray, strength: np.ndarray, limit: int) -> np.ndarray:
     """Positions of the ``limit`` members of each group with the largest positive strength, ties to the lower."""
     order = np.lexsort((member, -strength, group))
     order = order[strength[order] > 0]

@@ -26,12 +26,14 @@ class Recommender(nn.Module, ABC):
         trainable: False for statistics that need no training.
         learns_last: in training, each transition is a row of its own with all of its history, and the last column alone
             has a target; else a row learns every transition of its window.
+        reads_text: True for a model that reads language vectors whatever its settings.
     """
 
     Settings: ClassVar[type]
     max_length: int = 20
     trainable: bool = True
     learns_last: bool = False
+    reads_text: bool = False
 
     def __init__(self, inputs: ModelInputs, settings: Any) -> None:
         super().__init__()

@@ -19,6 +19,8 @@ _BUILT_IN = {
     "narm": "lrdgraph.models.narm",
     "rcf": "lrdgraph.models.rcf",
     "kda": "lrdgraph.models.kda",
+    "item-knn": "lrdgraph.models.neighbours",
+    "text-knn": "lrdgraph.models.neighbours",
     "popularity": "lrdgraph.models.statistics",
     "relation-count": "lrdgraph.models.statistics",
 }
