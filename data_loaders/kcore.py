@@ -1,0 +1,54 @@
+"""Which interactions of a large log are kept: the first of each pair, and the k-core."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrdgraph.errors import ConfigError
+
+
+def first_of_pairs(user: np.ndarray, item: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Of the interactions of one user with one item the earliest, among equals the first in order.
+
+    Args:
+        user, item: ``(M,)`` non-negative integers below 2³¹.
+        time: ``(M,)`` numbers.
+
+    Returns:
+        ``(M,)`` bool.
+    """
+    pair = user.astype(np.int64) << 31 | item.astype(np.int64)
+    order = np.lexsort((time, pair))
+    sorted_pair = pair[order]
+    keep = np.ones(len(pair), dtype=bool)
+    keep[order[1:]] = sorted_pair[1:] != sorted_pair[:-1]
+    return keep
+
+
+def k_core(user: np.ndarray, item: np.ndarray, k: int) -> np.ndarray:
+    """The largest set of interactions in which every user and every item has at least ``k`` (Seidman 1983).
+
+    Users and items with fewer are removed in rounds until none is left; the result does not depend on the order.
+
+    Args:
+        user, item: ``(M,)`` non-negative integers.
+        k: 0 or more.
+
+    Returns:
+        ``(M,)`` bool.
+
+    Raises:
+        ConfigError: ``k`` is negative.
+    """
+    if k < 0:
+        raise ConfigError(f"core is {k}; it must be 0 or more.")
+    kept = np.arange(len(user))
+    while True:
+        users, items = user[kept], item[kept]
+        enough = (np.bincount(users)[users] >= k) & (np.bincount(items)[items] >= k)
+        if enough.all():
+            break
+        kept = kept[enough]
+    mask = np.zeros(len(user), dtype=bool)
+    mask[kept] = True
+    return mask
