@@ -4,12 +4,12 @@
 >>> corpus = load("movielens-100k")  # doctest: +SKIP
 """
 
-from data_loaders import movielens, recbole, rechorus, saved, tables
+from data_loaders import amazon, movielens, recbole, rechorus, saved, tables
 from data_loaders.rechorus import read_feat
 from data_loaders.registry import Loader, load, loaders, register
 from data_loaders.triples import Linked, read_triples, with_triples
 
-for _module in (saved, rechorus, recbole, movielens, tables):
-    register(_module.LOADER)
+for _loader in (saved.LOADER, rechorus.LOADER, recbole.LOADER, movielens.LOADER, tables.LOADER, *amazon.LOADERS):
+    register(_loader)
 
 __all__ = ["Linked", "Loader", "load", "loaders", "read_feat", "read_triples", "register", "with_triples"]

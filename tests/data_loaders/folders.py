@@ -10,6 +10,7 @@ import polars as pl
 
 from lrdgraph.corpus import Corpus, Triples
 from lrdgraph.vocabulary import Vocabulary
+from tests.data_loaders.amazon_folders import amazon_2014, amazon_2018, amazon_2023
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -105,4 +106,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "recbole": recbole,
     "movielens": movielens,
     "tables": tables,
+    "amazon-2014": amazon_2014,
+    "amazon-2018": amazon_2018,
+    "amazon-2023": amazon_2023,
 }

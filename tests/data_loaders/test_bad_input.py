@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from data_loaders import load, read_feat, with_triples
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import LrdgraphError
+from tests.data_loaders import amazon_folders as amazon
 from tests.data_loaders import folders
 
 Change = Callable[[Path], object]
@@ -104,6 +106,8 @@ def add_triples(folder: Path) -> Corpus:
 
 
 T, R, B, M, S = folders.tables, folders.rechorus, folders.recbole, folders.movielens, folders.saved
+A, J, C = (partial(write, zipped="") for write in (amazon.amazon_2014, amazon.raw_2023, amazon.amazon_2023))
+G = folders.WRITERS["amazon-2014"]
 HEAD = "user,item,time\n"
 NAN = np.where(np.arange(12).reshape(4, 3) == 7, np.nan, 0)
 
@@ -209,6 +213,36 @@ CASES = [
     Case("saved by another format", S, swap("corpus.json", '"format": 1', '"format": 9'), ("corpus format 9",)),
     Case("saved json broken", S, swap("corpus.json", "{", ""), ("corpus.json", "valid JSON")),
     Case("saved json a list", S, put("corpus.json", "[]"), ("corpus format None",)),
+    # Amazon
+    Case("review no record", A, swap("reviews_Pens_5.json", "{'reviewerID'", "'reviewerID'"),
+         ("reviews_Pens_5.json, line 3 is neither a JSON object nor a Python dictionary",)),
+    Case("review a list", A, put("reviews_Pens_5.json", "\n[1, 2]\n"), ("reviews_Pens_5.json, line 2 is neither",)),
+    Case("review of code", A, put("reviews_Pens_5.json", "__import__('os').system('x')\n"), ("line 1 is neither",)),
+    Case("review cut short", A, half("reviews_Pens_5.json"), ("reviews_Pens_5.json, line 9 is neither",)),
+    Case("review not text", A, put("reviews_Pens_5.json", b'{"asin": "\xff"}\n'), ("line 1 is not UTF-8",)),
+    Case("time of words", A, swap("reviews_Pens_5.json", "259200", '"soon"'), ("line 1: 'unixReviewTime' is 'soon'", "whole number")),
+    Case("time of a fraction", A, swap("reviews_Pens_5.json", "259200", "2.5"), ("line 1: 'unixReviewTime' is '2.5'",)),
+    Case("id a number", A, swap("reviews_Pens_5.json", '"asin": "ink"', '"asin": 7'), ("line 2: 'asin' is '7'", "expected text")),
+    Case("stars of words", A, swap("reviews_Pens_5.json", "2.0", '"two"'), ("line 2: 'overall' is 'two'",), options={"min_rating": 3}),
+    Case("reviews in milliseconds", A, swap("reviews_Pens_5.json", "259200", "1588615855070"), ("line 1", "not milliseconds")),
+    Case("reviews before 1970", A, swap("reviews_Pens_5.json", "259200", "-1"), ("line 1: the time is -1",)),
+    Case("reviews of another release", A, put("reviews_Pens_5.json", '{"user_id": "a"}\n'), ("no review with 'reviewerID'",)),
+    Case("no reviews", A, put("reviews_Pens_5.json", ""), ("reviews_Pens_5.json holds no review",)),
+    Case("metadata no record", A, swap("meta_Pens.json", "'title': 'Again'", "'title': Again"), ("meta_Pens.json, line 4 is neither",)),
+    Case("no metadata", A, put("meta_Pens.json", ""), ("meta_Pens.json is empty",)),
+    Case("two versions", A, put("reviews_Pens.json", "{}"), ("reviews_Pens.json and reviews_Pens_5.json",)),
+    Case("gzip cut short", G, half("reviews_Pens_5.json.gz"), ("reviews_Pens_5.json.gz breaks off or is damaged after line",)),
+    Case("gzip damaged", G, put("meta_Pens.json.gz", b"\x1f\x8bjunk"), ("meta_Pens.json.gz breaks off or is damaged",)),
+    Case("seconds for milliseconds", J, swap("Pens.jsonl", "1588615855970", "1588615855"), ("Pens.jsonl, line 1", "not seconds")),
+    Case("no header", C, swap("Pens.train.csv", "user_id,", "bob,"), ("Pens.train.csv, line 1", "'user_id'")),
+    Case("cells of a split", C, swap("Pens.test.csv", "bob,cup", "bob,cup,4"), ("Pens.test.csv, line 3: 'timestamp' is '3.0'",)),
+    Case("first line of a split", C, swap("Pens.test.csv", "ann,pad,5.0", "ann,pad"), ("Pens.test.csv, line 2",)),
+    Case("time in a split", C, swap("Pens.valid.csv", "1588615860070", "later"), ("Pens.valid.csv, line 2: 'timestamp' is 'later'",)),
+    Case("seconds in a split", C, swap("Pens.valid.csv", "1588615856020", "1588615856"), ("Pens.valid.csv, line 3", "not seconds")),
+    Case("split not text", C, put("Pens.valid.csv", b"user_id,parent_asin,rating,timestamp\na,\xff,1,1\n"), ("Pens.valid.csv",)),
+    Case("part of a split", C, remove("Pens.valid.csv"), ("no Pens.valid.csv; add",)),
+    Case("split and reviews", C, put("Pens.jsonl", "{}"), ("Pens.jsonl and Pens.test.csv",)),
+    Case("no folder of a release", T, put("x", ""), ("holds no reviews of 2018",), options={"format": "amazon-2018"}),
     # formats and options
     Case("unknown folder", T, remove("interactions.csv"), ("no known format", "recbole: a folder with NAME.inter")),
     Case("ambiguous folder", T, folders.rechorus, ("rechorus and tables at once",)),
@@ -243,6 +277,16 @@ def test_nothing_is_written_outside_by_an_archive(tmp_path: Path):
         load(tmp_path / "ml-100k.zip")
     assert [path.name for path in tmp_path.rglob("*")] == ["ml-100k.zip"]
     assert not (tmp_path.parent / "evil").exists()
+
+
+def test_code_in_a_line_is_not_run(tmp_path: Path):
+    mark = tmp_path / "ran"
+    for name in ("reviews_Pens_5.json", "meta_Pens.json"):
+        folder = A(tmp_path / "data")
+        put(name, f"{{'asin': __import__('pathlib').Path('{mark}').touch()}}\n")(folder)
+        with pytest.raises(LrdgraphError):
+            load(folder)
+    assert not mark.exists()
 
 
 def test_code_in_a_cell_is_not_run(tmp_path: Path):
