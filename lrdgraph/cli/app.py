@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from lrdgraph.cli.demo import demo
+from lrdgraph.cli.download import download
 from lrdgraph.cli.encode import encode
 from lrdgraph.cli.evaluate import evaluate
 from lrdgraph.cli.export import export
@@ -22,7 +23,7 @@ from lrdgraph.cli.train import train
 from lrdgraph.errors import ConfigError, LrdgraphError
 
 app = typer.Typer(name="lrdgraph", rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-for _command in (prepare, encode, train, evaluate, recommend, relations, export, demo):
+for _command in (download, prepare, encode, train, evaluate, recommend, relations, export, demo):
     app.command()(_command)
 
 
