@@ -101,14 +101,15 @@ def test_seeds_and_rows_can_be_chosen(copied: Path) -> None:
 
 
 def test_a_record_that_was_lost_is_made_from_its_run(copied: Path) -> None:
-    path = copied / "results" / "shop-sasrec-seed0.json"
+    path, result = copied / "results" / "shop-sasrec-seed0.json", copied / "runs" / "shop-sasrec-seed0" / "result.json"
     before = read_json(path)
+    write_json(result, read_json(result) | {"peak_memory_gb": 99.5, "commit": "of the training"})
     path.unlink()
     assert again(copied) == 0
     after = read_json(path)
-    for part in ("metrics", "buckets", "curve", "epochs", "commit"):
+    for part in ("metrics", "buckets", "curve", "epochs", "targets"):
         assert after[part] == before[part]
-    assert after["peak_memory_gb"] >= before["peak_memory_gb"]
+    assert (after["peak_memory_gb"], after["commit"]) == (99.5, "of the training"), "not of the process that came later"
 
 
 @pytest.mark.parametrize(
@@ -139,8 +140,11 @@ def test_a_result_that_does_not_stand_for_its_run_is_named_and_replaced_by_force
         said = capsys.readouterr().err
         assert "1 without a result" in said
         assert re.search(rf"shop-sasrec-seed0: .*{message}.*; use --force", said), said
+        mark = copied / "runs" / "shop-sasrec-seed0" / "old"
+        mark.touch()
         assert again(copied, "--force") == 0
         assert InProcess.done == [("shop-sasrec-seed0", "train"), ("shop-sasrec-seed0", "evaluate")]
+        assert not mark.exists()
         assert read_json(path)["metrics"] == good["metrics"], "the run was made anew, and is as it was"
 
 
