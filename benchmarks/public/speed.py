@@ -1,0 +1,168 @@
+"""Time one training epoch and one evaluation of RCF + LRD and KDA + LRD, ours against the public code, on one machine.
+
+    python benchmarks/public/speed.py PUBLIC --data ../shared/data/office --out benchmarks/results/speed-public.json
+
+``PUBLIC`` is a checkout of github.com/ysh-1998/LRD, which needs pandas and tqdm. Both sides train with the settings
+of its README from the same language vectors, one after the other, each in a process of its own with equally many
+threads. The public code runs as it stands but for names that numpy no longer has, and its worker processes are off.
+Its clock leaves out reading the data and preparing the evaluation; ours leaves out the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = {"rcf-lrd": "RCFPlus", "kda-lrd": "KDAPlus", "rcf": "RCF", "kda": "KDA"}
+FLAGS = {"emb_size": 64, "include_attr": 1, "include_val": 1, "l2": 1e-6, "num_heads": 4, "num_layers": 5, "gamma": -1}
+FLAGS |= {"history_max": 20, "dataset": "Office", "num_workers": 0, "pin_memory": 0, "only_predict": 0, "regenerate": 1}
+
+
+def public(name: str, code: Path, folder: Path, epochs: int) -> dict[str, list[float]]:
+    """Seconds of each epoch and evaluation of the public code, run in ``folder / "src"``."""
+    # names that numpy dropped, and ragged arrays that it made by itself
+    for old, new in (("object", object), ("int", int), ("float", float), ("bool", bool)):
+        setattr(np, old, new)
+    plain = np.array
+
+    def ragged(values: Any, *rest: Any, **more: Any) -> np.ndarray:
+        try:
+            return plain(values, *rest, **more)
+        except ValueError:
+            held = np.empty(len(values), dtype=object)
+            held[:] = values
+            return held
+
+    np.array = ragged  # type: ignore[assignment]
+    os.chdir(folder / "src")
+    sys.path.insert(0, str(code / "src"))
+    import importlib
+
+    import torch
+
+    module = importlib.import_module(f"models.sequential.{MODELS[name]}")
+    model_class = getattr(module, MODELS[name])
+    reader = getattr(importlib.import_module(f"helpers.{model_class.reader}"), model_class.reader)
+    runner_class = importlib.import_module("helpers.BaseRunner").BaseRunner
+    parser = argparse.ArgumentParser()
+    for add in (reader.parse_data_args, runner_class.parse_runner_args, model_class.parse_model_args):
+        parser = add(parser)
+    given = FLAGS | {"path": "../data/", "lr": 1e-3 if name.startswith("kda") else 1e-4, "freq_rand": 1}
+    given |= {"plm_name": "feat.X", "plm_size": int((folder / "width").read_text()), "include_lrd": 1}
+    values, _ = parser.parse_known_args([])
+    for key, value in given.items():
+        setattr(values, key, value)
+    torch.manual_seed(2019)
+    np.random.seed(2019)  # noqa: NPY002 - the public code draws from it
+    corpus = reader(values)
+    model = model_class(values, corpus)
+    model.apply(model.init_weights)
+    model.actions_before_train()
+    data = {phase: model_class.Dataset(model, corpus, phase) for phase in ("train", "dev")}
+    runner = runner_class(values)
+    found: dict[str, list[float]] = {"train": [], "evaluate": []}
+    for epoch in range(epochs):
+        began = time.perf_counter()
+        runner.fit(model, data["train"], epoch=epoch + 1)
+        trained = time.perf_counter()
+        runner.evaluate(model, data["dev"], [5], ["NDCG", "HR"])
+        found["train"].append(trained - began)
+        found["evaluate"].append(time.perf_counter() - trained)
+    return found
+
+
+def ours(name: str, data: Path, vectors: Path, epochs: int) -> dict[str, list[float]]:
+    """Seconds of each epoch and evaluation of this library."""
+    sys.path.insert(0, str(ROOT))
+    from lrdgraph.experiment.run import run_experiment
+    from lrdgraph.experiment.settings import read_experiment
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = read_experiment(
+            ROOT / f"benchmarks/experiments/office-{name}-published.toml",
+            [f"training.epochs={epochs}", "training.device=cpu", f'text.vectors="{vectors}"'],
+            data=str(data),
+        )
+        run = run_experiment(settings, Path(folder) / "run")
+        assert run.state is not None
+        log = run.state.log
+        return {"train": [e["seconds"] for e in log], "evaluate": [e["evaluation_seconds"] for e in log]}
+
+
+def main() -> None:
+    """Run both sides of each model and write the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("public", type=Path, help="checkout of the public LRD code")
+    parser.add_argument("--data", type=Path, required=True, help="folder of Office in ReChorus format")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--models", nargs="+", default=["rcf-lrd", "kda-lrd"], choices=list(MODELS))
+    parser.add_argument("--epochs", type=int, default=2, help="of which the fastest counts")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--side", choices=["public", "ours"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.side is not None:
+        name = chosen.models[0]
+        if chosen.side == "public":
+            found = public(name, chosen.public.resolve(), chosen.folder, chosen.epochs)
+        else:
+            found = ours(name, chosen.data.resolve(), chosen.folder / "vectors.npy", chosen.epochs)
+        chosen.out.write_text(json.dumps(found))
+        return
+    sys.path.insert(0, str(ROOT))
+    from lrdgraph.experiment.provenance import provenance
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(chosen.data, folder)
+        figures: dict[str, Any] = {}
+        for model in chosen.models:
+            sides = {side: _run(side, model, chosen, folder) for side in ("public", "ours")}
+            best = {side: {part: min(seconds) for part, seconds in found.items()} for side, found in sides.items()}
+            ratio = {part: best["public"][part] / best["ours"][part] for part in ("train", "evaluate")}
+            figures[model] = {"seconds": sides, "fastest": best, "ratio": ratio}
+            print(f"{model}: training {ratio['train']:.1f} times, evaluation {ratio['evaluate']:.1f} times as fast")
+    record = {"models": figures, "threads": chosen.threads, "epochs": chosen.epochs} | provenance()
+    chosen.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def prepare(data: Path, folder: Path) -> None:
+    """Lay out the data as the public code wants it, with language vectors beside them for both sides."""
+    sys.path.insert(0, str(ROOT))
+    import lrdgraph
+    from lrdgraph.experiment.run import cache_folder
+
+    corpus = lrdgraph.load(data)
+    vectors = np.asarray(lrdgraph.encode_items(corpus, lrdgraph.TextSettings(), cache_folder()), dtype=np.float32)
+    (folder / "src").mkdir()
+    office = folder / "data" / "Office"
+    office.mkdir(parents=True)
+    for file in data.glob("*.*"):
+        (office / file.name).symlink_to(file.resolve())
+    vectors.tofile(office / "Office.feat.X")
+    np.save(folder / "vectors.npy", vectors)
+    (folder / "width").write_text(str(vectors.shape[1]))
+
+
+def _run(side: str, model: str, chosen: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
+    out = folder / f"{side}-{model}.json"
+    command = [sys.executable, __file__, str(chosen.public), "--data", str(chosen.data), "--out", str(out)]
+    command += ["--models", model, "--epochs", str(chosen.epochs), "--side", side, "--folder", str(folder)]
+    threads = str(chosen.threads)
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
+    found: dict[str, list[float]] = json.loads(out.read_text())
+    return found
+
+
+if __name__ == "__main__":
+    main()
