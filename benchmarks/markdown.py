@@ -23,15 +23,18 @@ def metrics_table(summary: Summary, role: str) -> str:
         count = len(line.records)
         cells = [line.label, str(count) if count >= line.expected else f"{count} of {line.expected}"]
         cells += [_metric(line.values(role, metric), best[metric]) for metric in table.metrics]
-        cells += [_gain(tested.get((line.row.name, metric))) for metric in table.compare if tested]
+        against = other.label if line.row.against and (other := summary.reference(line)) else ""
+        cells += [_gain(tested.get((line.row.name, metric)), against) for metric in table.compare if tested]
         seconds = statistics.mean(r["seconds"]["training"] + r["seconds"]["validation"] for r in line.records)
         memory = max(record["peak_memory_gb"] for record in line.records)
         rows.append([*cells, f"{line.records[0]['parameters']:,}", f"{seconds:.0f}", f"{memory:.1f}"])
     caption = "Mean ± standard deviation over seeds; s is training with validations, GB the largest process."
-    if tested and summary.reference:
+    if tested:
+        named = [line.label for line in summary.lines if line.row.name == table.reference]
+        named += ["the row that it names"] if any(line.row.against for line in shown) else []
         users = next(iter(tested.values())).comparison.users
         caption += (
-            f" Δ is against {summary.reference.label}, paired over {users:,} users, each user's metric averaged over "
+            f" Δ is against {', or '.join(named)}, paired over {users:,} users, each user's metric averaged over "
             "seeds: 95 % interval of the bootstrap, p of the paired t-test with Holm's correction over "
             f"{len(tested)} comparisons."
         )
@@ -107,12 +110,12 @@ def _metric(values: list[float], best: float | None) -> str:
     return f"**{text}**" if mean == best else text
 
 
-def _gain(gain: Gain | None) -> str:
+def _gain(gain: Gain | None, against: str) -> str:
     if gain is None:
         return "–"
     c = gain.comparison
     p = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
-    return f"{c.difference:+.4f} ({c.low:+.4f} to {c.high:+.4f}), {p}"
+    return f"{c.difference:+.4f} ({c.low:+.4f} to {c.high:+.4f}), {p}" + (f", vs {against}" if against else "")
 
 
 def _ranking(settings: dict[str, Any]) -> str:

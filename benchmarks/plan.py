@@ -40,12 +40,14 @@ class Row:
         base: the experiment file; ``NAME.toml`` where empty.
         set: ``section.key=value`` each, what differs from the file.
         label: how the table names it; the name where empty.
+        against: name of the row it is tested against, where that is not the table's reference.
     """
 
     name: str
     base: str = ""
     set: tuple[str, ...] = ()
     label: str = ""
+    against: str = ""
 
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -60,7 +62,7 @@ class Table:
         row: its rows.
         metrics: columns, by full name.
         compare: metrics in which rows are tested against the reference.
-        reference: name of a row; empty for no test.
+        reference: name of the row that the others are tested against; empty for none.
         set: what differs from the files in every row, as ``data.split=temporal``.
         seeds: that trained models are run with; a model without training is run with the first alone.
         role: which targets are shown, ``"test"``, ``"test@last-event"`` …
@@ -123,11 +125,10 @@ def read_table(path: Path) -> Table:
     path = Path(path)
     table = replace(settings(Table, read_toml(path), str(path)), path=path)
     check_rows(table.row, path)
-    if table.reference and table.reference not in {row.name for row in table.row}:
-        raise ConfigError(
-            f"{path} has no row '{table.reference}' to be its reference{nearest(table.reference, names(table.row))}; "
-            "name one of its rows."
-        )
+    for name in (table.reference, *(row.against for row in table.row)):
+        if name and name not in names(table.row):
+            hint = nearest(name, names(table.row))
+            raise ConfigError(f"{path} has no row '{name}' to be tested against{hint}; name one of its rows.")
     if not table.seeds or not table.metrics:
         raise ConfigError(f"{path} needs at least one seed and one metric; add them.")
     return table

@@ -66,8 +66,8 @@ def bars(summary: Summary, role: str, path: Path) -> Plot | None:
         if rows:
             panels.append([metric, rows])
     caption = "Mean and standard deviation over seeds."
-    if tested and summary.reference:
-        caption += f" Stars: different from {summary.reference.label} with p < 0.05, 0.01 and 0.001, corrected by Holm."
+    if tested:
+        caption += " Stars: different from what the table tests it against, with p < 0.05, 0.01 and 0.001 after Holm."
     title = f"{table.title}: {', '.join(metric for metric, _ in panels)}"
     return Plot(path, title, caption, "bars", panels) if panels else None
 

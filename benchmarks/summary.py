@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Gain:
-    """A row against the reference in one metric; ``p`` is of the paired t-test, Holm-corrected over the table."""
+    """A row against its reference in one metric; ``p`` is of the paired t-test, Holm-corrected over the table."""
 
     comparison: Comparison
     p: float
@@ -83,13 +83,13 @@ class Summary:
         worst = [float("-inf")]
         return sorted(lines, key=lambda line: -statistics.mean(line.values(role, metric) or worst)) if metric else lines
 
-    @property
-    def reference(self) -> Line | None:
-        """The row that the others are tested against."""
-        return next((line for line in self.lines if line.row.name == self.table.reference), None)
+    def reference(self, line: Line) -> Line | None:
+        """The row that a row is tested against; None for none."""
+        name = line.row.against or self.table.reference
+        return next((other for other in self.lines if other.row.name == name and other is not line), None)
 
     def gains(self, role: str) -> dict[tuple[str, str], Gain]:
-        """Every row with ranks against the reference, by row and metric; a user's metric is averaged over seeds.
+        """Every row with ranks against its reference, by row and metric; a user's metric is averaged over seeds.
 
         Raises:
             DataError: runs were evaluated on other targets than those of the reference.
@@ -99,15 +99,15 @@ class Summary:
         return self._gains[role]
 
     def _compare(self, role: str) -> dict[tuple[str, str], Gain]:
-        reference = self.reference
-        theirs = reference.evaluations(role) if reference else []
+        ranks = {line.row.name: line.evaluations(role) for line in self.lines}
         found: dict[tuple[str, str], Comparison] = {}
-        for line in self.lines if reference and theirs else []:
-            ours = line.evaluations(role) if line is not reference else []
-            if not ours:
+        for line in self.lines:
+            other, ours = self.reference(line), ranks[line.row.name]
+            theirs = ranks[other.row.name] if other else []
+            if not other or not ours or not theirs:
                 continue
-            if line.targets != reference.targets:
-                raise DataError(f"{line.row.name} and {reference.row.name} rank different targets; run one again.")
+            if line.targets != other.targets:
+                raise DataError(f"{line.row.name} and {other.row.name} rank different targets; run one again.")
             for metric in self.table.compare:
                 found[line.row.name, metric] = compare(ours, theirs, metric, samples=SAMPLES)
         corrected = holm([comparison.p_t for comparison in found.values()])

@@ -33,6 +33,7 @@ def test_settings_of_a_row_are_file_then_table_then_row(tmp_path: Path) -> None:
         ),
         ('name = "shop-popularity"', 'name = "shop-sasrec"', "names the row 'shop-sasrec' twice"),
         ('label = "Popularity"', 'label = "SASRec, one epoch"', "names the row 'SASRec, one epoch' twice"),
+        ('label = "Popularity"', 'against = "shop"', "no row 'shop' to be tested against"),
         ("seeds = [0, 1]", "seeds = []", "needs at least one seed"),
         ("seeds = [0, 1]", 'seeds = ["a"]', "must be an integer"),
         ('label = "Popularity"', "seed = 3", "no setting 'row.0.seed'"),

@@ -70,6 +70,18 @@ def test_p_is_corrected_over_the_table(table: Path) -> None:
     assert len(both) == 2
 
 
+def test_a_row_may_have_a_reference_of_its_own(table: Path) -> None:
+    write_made_up(read_table(table), read_table(table).row[3], 0, [1, 1, 1, 1])
+    table.write_text(table.read_text() + 'against = "shop-sasrec"\n')
+    summary = Summary(read_table(table))
+    waits = summary.gains("test")["shop-waits", "full/NDCG@10"].comparison
+    assert waits.difference == pytest.approx(1 - (2.5 + HALF) / 4)
+    text = metrics_table(summary, "test")
+    assert cells(text)[-1][4].endswith(", vs shop-sasrec")
+    assert "vs" not in cells(text)[3][4]
+    assert "Δ is against Popularity, or the row that it names, paired" in text
+
+
 def test_rows_are_sorted_where_the_table_says_so(table: Path) -> None:
     table.write_text('sort = "full/NDCG@10"\n' + table.read_text())
     for role in ("test", "validation"):
@@ -151,7 +163,7 @@ def test_prose_around_markers_survives_and_the_second_time_nothing_changes(table
     assert "<!-- end -->\n\nMore prose.\n" in text
     assert text.endswith("End.\n")
     assert "old" not in text
-    assert "](plots/shop-bars.svg)\n\nMean and standard deviation over seeds. Stars: different from Popularity" in text
+    assert "](plots/shop-bars.svg)\n\nMean and standard deviation over seeds. Stars: different from what" in text
     assert sorted(path.name for path in (page.parent / "plots").iterdir()) == ["shop-bars.svg", "shop-curves.svg"]
     assert main([*words, "--check"]) == 0
     write_made_up(read_table(table), read_table(table).row[1], 1, [2, 2, 2, 2])
