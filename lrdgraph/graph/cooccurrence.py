@@ -57,6 +57,12 @@ class Cooccurrence:
         left = self.without(user, i, j)
         return (left < _take(self.count, pair)) & (left < _take(self.needed, pair))
 
+    def held(self) -> tuple[Tensor, Tensor]:
+        """Every user ``(H,)`` and the position ``(H,)`` in ``pairs`` of a pair held out for them."""
+        pair, user = self.key // (self.num_users + 1), self.key % (self.num_users + 1)
+        out = self.count[pair] - self.own < self.needed[pair]
+        return user[out], pair[out]
+
     def __repr__(self) -> str:
         return f"Cooccurrence({self.pairs.shape[1]:,} pairs of {self.num_items:,} items from {self.num_users:,} users)"
 

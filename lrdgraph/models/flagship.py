@@ -16,7 +16,6 @@ from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.errors import ConfigError
-from lrdgraph.graph.candidates import nearest_text_pairs, two_hop_pairs, union
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
 from lrdgraph.models.base import pick
 from lrdgraph.models.evidence import (
@@ -31,6 +30,7 @@ from lrdgraph.models.evidence import (
 )
 from lrdgraph.models.frozen import train_first
 from lrdgraph.models.inputs import ModelInputs, discovery_text
+from lrdgraph.models.latent_edges import HeldOutEvidence, latent_edges
 from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.registry import register
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
@@ -51,6 +51,8 @@ class FlagshipSettings(SequentialSettings):
         num_latent: ``K``; 0 for no latent relations.
         latent: ``"discovered"`` edges carry the DVAE's posterior, ``"fixed"`` edges all weigh the same (a control).
         text_neighbours, two_hop_neighbours: candidate pairs per item from nearest texts and from the predefined graph.
+        cooccurrence_neighbours: candidate pairs per item from training histories. A pair that one person's events alone
+            would make is no edge for the convolution, nor for that person in training.
         encoder, decoder, discovery_channels, none_state, beta: of the DVAE.
         discovery_text: ``"shuffled"`` deals the texts that discovery and candidate pairs read to the items at random (a
             control); item vectors read their own in any case.
@@ -71,6 +73,7 @@ class FlagshipSettings(SequentialSettings):
     latent: Literal["discovered", "fixed"] = "discovered"
     text_neighbours: int = 30
     two_hop_neighbours: int = 0
+    cooccurrence_neighbours: int = 0
     encoder: str = "interaction"
     decoder: str = "distmult"
     discovery_channels: int = 32
@@ -99,6 +102,7 @@ class Flagship(SequentialRecommender):
     Settings = FlagshipSettings
     name = "lrdgraph"
     pairs: Tensor
+    lasting: Tensor | None
 
     def __init__(self, inputs: ModelInputs, settings: FlagshipSettings) -> None:
         super().__init__(inputs, settings)
@@ -108,13 +112,15 @@ class Flagship(SequentialRecommender):
         self.num_predefined = len(graph.relations)
         self.labels = (*(relation.label for relation in graph.relations), *(f"latent_{i}" for i in range(k)))
         self.discovery = None
-        pairs = torch.empty(2, 0, dtype=torch.int64)
+        pairs = lasting = torch.empty(2, 0, dtype=torch.int64)
+        held_out = kept = None
         if k:
             text = discovery_text(inputs, settings.discovery_text, self.name)
-            sets = [nearest_text_pairs(text, settings.text_neighbours)] if settings.text_neighbours else []
-            if settings.two_hop_neighbours:
-                sets.append(two_hop_pairs(graph, settings.two_hop_neighbours))
-            pairs = union(*sets)
+            near, two_hop = settings.text_neighbours, settings.two_hop_neighbours
+            edges = latent_edges(inputs, graph, text, near, two_hop, settings.cooccurrence_neighbours)
+            pairs, lasting = edges.pairs, edges.pairs[:, edges.lasting]
+            if lasting.size(1) < pairs.size(1):
+                held_out, kept = HeldOutEvidence(edges, n), edges.lasting.nonzero().squeeze(1)
             if settings.objective == "published" and settings.none_state:
                 raise ConfigError("The published objective has no 'none' state; set none_state to false.")
             if settings.latent == "discovered":
@@ -134,6 +140,7 @@ class Flagship(SequentialRecommender):
         self.warming_up = False
         self.unseen = UnseenItems(inputs.events[0], inputs.events[1], n)
         self.register_buffer("pairs", pairs, persistent=False)
+        self.register_buffer("lasting", kept, persistent=False)
         self.pattern = Pattern.of(pairs[0], pairs[1], n + 1, n + 1)
         predefined = 1 + torch.randn(self.num_predefined, d) * d**-0.5
         latent = [initial_relations(k, d)] if k else []
@@ -144,7 +151,7 @@ class Flagship(SequentialRecommender):
         )
         if settings.graph_layers:
             self.adjacency = RelationalAdjacency.from_edges(
-                graph.edge_index, graph.edge_type, graph.edge_weight, num_nodes=graph.num_rows, latent_index=pairs
+                graph.edge_index, graph.edge_type, graph.edge_weight, num_nodes=graph.num_rows, latent_index=lasting
             )
         if settings.evidence:
             between = (graph.edge_index <= n).all(0)
@@ -154,6 +161,7 @@ class Flagship(SequentialRecommender):
                 torch.stack([source, target]), graph.edge_type[between], graph.edge_weight[between], n
             )
             self.latent_evidence = MixtureEvidence(pairs, n) if k else None
+            self.held_out = held_out
 
     def mixture(self) -> Tensor:
         """``w (P, K)``: the weight of each latent relation on each candidate pair."""
@@ -182,6 +190,8 @@ class Flagship(SequentialRecommender):
         if not self.convolutions:
             return x
         nodes = torch.cat([x, self.attribute_vectors])
+        if self.lasting is not None:
+            mixture = mixture[self.lasting]
         adjacency = self._adjacency(x.device)
         for number, convolution in enumerate(self.convolutions, start=1):
             out = convolution(nodes, adjacency, mixture=mixture, relations=self.relations)
@@ -205,7 +215,10 @@ class Flagship(SequentialRecommender):
         kernel = self.kernel(pairs.gap)
         parts = [self.typed_evidence(pairs, kernel)]
         if self.latent_evidence is not None:
-            parts.append(self.latent_evidence(pairs, kernel[:, self.num_predefined :], mixture))
+            latent = kernel[:, self.num_predefined :]
+            parts.append(self.latent_evidence(pairs, latent, mixture))
+            if self.held_out is not None and batch.target is not None:
+                parts.append(self.held_out(pairs, batch.user[columns[pairs.position, 0]], latent, mixture))
         return add_evidence(logits, parts)
 
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
