@@ -92,7 +92,7 @@ def provenance_list(summary: Summary, role: str) -> str:
 def left_out(summary: Summary) -> list[str]:
     """Sentences on the rows that have no figures."""
     waiting = [line.label for line in summary.lines if not line.records and not line.problem]
-    sentences = [f"Not run yet: {', '.join(waiting)}."] if waiting else []
+    sentences = [f"Not run yet: {'; '.join(waiting)}."] if waiting else []
     return sentences + [f"Left out: {line.label} ({line.problem})." for line in summary.lines if line.problem]
 
 

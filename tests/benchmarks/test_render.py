@@ -143,7 +143,7 @@ def test_runs_of_one_row_on_two_corpora_are_refused(table: Path) -> None:
 
 def test_nothing_run_is_no_table(tmp_path: Path) -> None:
     summary = Summary(read_table(write_benchmarks(tmp_path)))
-    said = "Not run yet: Popularity, shop-sasrec, SASRec, one epoch."
+    said = "Not run yet: Popularity; shop-sasrec; SASRec, one epoch."
     assert [piece(summary, "test") for piece in (metrics_table, buckets_table, provenance_list)] == [said] * 3
     assert bars(summary, "test", tmp_path / "x.svg") is None
 
