@@ -28,7 +28,7 @@ FLAGS = {"emb_size": 64, "include_attr": 1, "include_val": 1, "l2": 1e-6, "num_h
 FLAGS |= {"history_max": 20, "dataset": "Office", "num_workers": 0, "pin_memory": 0, "only_predict": 0, "regenerate": 1}
 
 
-def public(name: str, code: Path, folder: Path, epochs: int) -> dict[str, list[float]]:
+def public(name: str, code: Path, folder: Path, epochs: int, evaluations: int) -> dict[str, list[float]]:
     """Seconds of each epoch and evaluation of the public code, run in ``folder / "src"``."""
     # names that numpy dropped, and ragged arrays that it made by itself
     for old, new in (("object", object), ("int", int), ("float", float), ("bool", bool)):
@@ -70,14 +70,15 @@ def public(name: str, code: Path, folder: Path, epochs: int) -> dict[str, list[f
     model.actions_before_train()
     data = {phase: model_class.Dataset(model, corpus, phase) for phase in ("train", "dev")}
     runner = runner_class(values)
-    found: dict[str, list[float]] = {"train": [], "evaluate": []}
+    found: dict[str, list[float]] = {"train": [], "evaluate": [], "loss": [], "NDCG@5": []}
     for epoch in range(epochs):
         began = time.perf_counter()
-        runner.fit(model, data["train"], epoch=epoch + 1)
-        trained = time.perf_counter()
-        runner.evaluate(model, data["dev"], [5], ["NDCG", "HR"])
-        found["train"].append(trained - began)
-        found["evaluate"].append(time.perf_counter() - trained)
+        found["loss"].append(float(runner.fit(model, data["train"], epoch=epoch + 1)))
+        found["train"].append(time.perf_counter() - began)
+        if epoch < evaluations:
+            began = time.perf_counter()
+            found["NDCG@5"].append(float(runner.evaluate(model, data["dev"], [5], ["NDCG", "HR"])["NDCG@5"]))
+            found["evaluate"].append(time.perf_counter() - began)
     return found
 
 
@@ -96,7 +97,9 @@ def ours(name: str, data: Path, vectors: Path, epochs: int) -> dict[str, list[fl
         run = run_experiment(settings, Path(folder) / "run")
         assert run.state is not None
         log = run.state.log
-        return {"train": [e["seconds"] for e in log], "evaluate": [e["evaluation_seconds"] for e in log]}
+        found = {"train": [e["seconds"] for e in log], "evaluate": [e["evaluation_seconds"] for e in log]}
+        found |= {"loss": [e["loss"]["total"] for e in log]}
+        return found | {"NDCG@5": [e["validation"]["candidates-99/NDCG@5"] for e in log]}
 
 
 def main() -> None:
@@ -107,6 +110,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--models", nargs="+", default=["rcf-lrd", "kda-lrd"], choices=list(MODELS))
     parser.add_argument("--epochs", type=int, default=2, help="of which the fastest counts")
+    parser.add_argument("--evaluations", type=int, default=10**6, help="of the public code, at most")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--side", choices=["public", "ours"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -114,7 +118,7 @@ def main() -> None:
     if chosen.side is not None:
         name = chosen.models[0]
         if chosen.side == "public":
-            found = public(name, chosen.public.resolve(), chosen.folder, chosen.epochs)
+            found = public(name, chosen.public.resolve(), chosen.folder, chosen.epochs, chosen.evaluations)
         else:
             found = ours(name, chosen.data.resolve(), chosen.folder / "vectors.npy", chosen.epochs)
         chosen.out.write_text(json.dumps(found))
@@ -128,7 +132,7 @@ def main() -> None:
         figures: dict[str, Any] = {}
         for model in chosen.models:
             sides = {side: _run(side, model, chosen, folder) for side in ("public", "ours")}
-            best = {side: {part: min(seconds) for part, seconds in found.items()} for side, found in sides.items()}
+            best = {side: {part: min(found[part]) for part in ("train", "evaluate")} for side, found in sides.items()}
             ratio = {part: best["public"][part] / best["ours"][part] for part in ("train", "evaluate")}
             figures[model] = {"seconds": sides, "fastest": best, "ratio": ratio}
             print(f"{model}: training {ratio['train']:.1f} times, evaluation {ratio['evaluate']:.1f} times as fast")
@@ -157,7 +161,18 @@ def prepare(data: Path, folder: Path) -> None:
 def _run(side: str, model: str, chosen: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
     out = folder / f"{side}-{model}.json"
     command = [sys.executable, __file__, str(chosen.public), "--data", str(chosen.data), "--out", str(out)]
-    command += ["--models", model, "--epochs", str(chosen.epochs), "--side", side, "--folder", str(folder)]
+    command += [
+        "--models",
+        model,
+        "--epochs",
+        str(chosen.epochs),
+        "--evaluations",
+        str(chosen.evaluations),
+        "--side",
+        side,
+        "--folder",
+        str(folder),
+    ]
     threads = str(chosen.threads)
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
     found: dict[str, list[float]] = json.loads(out.read_text())
