@@ -32,7 +32,7 @@ from tests.models import shop
 
 TINY = {"hidden_channels": 16, "num_layers": 1, "max_length": 5}
 JOINT = TINY | {"discovery_channels": 8, "num_latent": 2, "text_neighbours": 3}
-RECURRENT = {"hidden_channels": 16, "max_length": 5}
+SMALL = {"hidden_channels": 16, "max_length": 5}
 AWARE = TINY | {"num_heads": 2, "discovery_channels": 8, "num_negatives": 4}
 PUBLISHED = {
     "num_latent": 2,
@@ -70,11 +70,11 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "one relation drawn": JOINT | {"estimator": "gumbel"},
     },
     "gru4rec": {
-        "plain": RECURRENT,
-        "deep": RECURRENT | {"num_layers": 2, "text": True, "time": "request", "trend": True},
-        "sampled": RECURRENT | {"loss": "gbce", "num_negatives": 7},
+        "plain": SMALL,
+        "deep": SMALL | {"num_layers": 2, "text": True, "time": "request", "trend": True},
+        "sampled": SMALL | {"loss": "gbce", "num_negatives": 7},
     },
-    "narm": {"plain": RECURRENT, "sampled": RECURRENT | {"loss": "bpr", "num_negatives": 2}},
+    "narm": {"plain": SMALL, "sampled": SMALL | {"loss": "bpr", "num_negatives": 2}},
     "rcf": {"plain": AWARE, "published": AWARE | PUBLISHED, "maxima": AWARE | {"pooling": "max", "text": True}},
     "kda": {
         "plain": AWARE,
@@ -84,6 +84,9 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "published": AWARE | PUBLISHED | {"decay_start": "random", "num_layers": 2},
         "times of history": AWARE | {"time": "history", "knowledge_weight": 0.0},
     },
+    "bpr-mf": {"plain": SMALL, "many": SMALL | {"num_negatives": 3, "l2": 0.0}},
+    "lightgcn": {"plain": SMALL, "deep": SMALL | {"num_layers": 4}},
+    "cfkg": {"plain": SMALL},
     "item-knn": {"plain": {}, "fading": {"decay": 0.5, "neighbours": 1, "shrinkage": 0.0}},
     "text-knn": {"plain": {}, "fading": {"decay": 0.5}},
     "popularity": {"plain": {}},
@@ -92,7 +95,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
 EVERY = [pytest.param(name, values, id=f"{name}: {how}") for name in CASES for how, values in CASES[name].items()]
 PLAIN = [pytest.param(name, CASES[name]["plain"], id=name) for name in CASES]
 SUCCESSION = ["sasrec", "lrdgraph", "gru4rec", "narm"]
-TRAINED = [case for case in EVERY if case.values[0] in (*SUCCESSION, "rcf", "kda")]
+TRAINED = [case for case in EVERY if case.values[0] in (*SUCCESSION, "rcf", "kda", "bpr-mf", "lightgcn", "cfkg")]
 every, plain, trained = (pytest.mark.parametrize(("name", "values"), cases) for cases in (EVERY, PLAIN, TRAINED))
 
 
@@ -369,6 +372,7 @@ def test_an_unknown_model_names_the_nearest() -> None:
         ("lrdgraph", "graph", "'lrdgraph' reads an item graph"),
         ("lrdgraph", "text", "'lrdgraph' reads language vectors"),
         ("text-knn", "text", "'text-knn' reads language vectors"),
+        ("cfkg", "graph", "'cfkg' reads an item graph"),
         ("relation-count", "graph", "'relation-count' reads an item graph"),
     ],
 )
