@@ -9,7 +9,7 @@ from lrdgraph.models.kda import KDA
 from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
 from lrdgraph.models.registry import build_model
 from tests.models import shop
-from tests.models.test_contract import lessons, requests
+from tests.models.cases import lessons, requests
 
 TINY = {"hidden_channels": 16, "num_heads": 2, "num_latent": 2, "discovery_channels": 8, "max_length": 5}
 

@@ -12,7 +12,8 @@ from lrdgraph.errors import ConfigError
 from lrdgraph.models.registry import build_model
 from lrdgraph.nn.losses import sample_loss
 from tests.models import shop
-from tests.models.test_contract import JOINT, TINY, walks
+from tests.models.cases import JOINT, TINY
+from tests.models.test_contract import walks
 
 
 def test_negatives_are_any_trained_items_but_the_target() -> None:
