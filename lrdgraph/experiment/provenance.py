@@ -36,6 +36,10 @@ def peak_memory() -> float:
     return round(used * (1 if sys.platform == "darwin" else 1024) / 1e9, 3)
 
 
+CODE = ("lrdgraph", "data_loaders", "benchmarks/*.py", "benchmarks/experiments", "benchmarks/tables", "pyproject.toml")
+"""What a run rests on."""
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -44,14 +48,14 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of the checkout this module stands in, marked where tracked files differ from it."""
+    """Commit of the checkout this module stands in, marked where its code differs; results may come and go."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
     try:
         answers = [
             subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "--", *CODE])
         ]
     except (OSError, subprocess.CalledProcessError):
         return None
