@@ -32,6 +32,8 @@ from lrdgraph.vocabulary import Vocabulary
 USERS, ITEMS, DAY = 30, 25, 86_400
 SPLITS = ["leave-one-out", "given", "temporal"]
 TINY = {"hidden_channels": 8, "num_layers": 1, "max_length": 4, "text": True, "trend": True}
+AWARE = {"hidden_channels": 8, "num_layers": 1, "num_heads": 2, "max_length": 4, "discovery_channels": 8}
+AWARE |= {"num_negatives": 4, "num_latent": 2}
 MODELS: dict[str, dict[str, Any]] = {
     "sasrec": TINY | {"time": "request"},
     "lrdgraph": TINY
@@ -39,6 +41,8 @@ MODELS: dict[str, dict[str, Any]] = {
     | {"knowledge_weight": 0.5},
     "gru4rec": {"hidden_channels": 8, "max_length": 4, "loss": "bpr", "num_negatives": 4},
     "narm": {"hidden_channels": 8, "max_length": 4, "loss": "sampled-cross-entropy", "num_negatives": 4},
+    "rcf": AWARE,
+    "kda": AWARE | {"objective": "published", "encoder": "additive", "loss": "bpr-max"},
     "bpr-mf": {"hidden_channels": 8, "max_length": 4},
     "lightgcn": {"hidden_channels": 8, "max_length": 4},
     "cfkg": {"hidden_channels": 8, "max_length": 4},
