@@ -101,7 +101,7 @@ def validate(model: Recommender, split: Split, role: str, settings: EvaluationSe
     """Evaluate a model on the targets of one role, with buckets by training degree."""
     model.eval()
     degree = np.bincount(split.training().item, minlength=split.num_items + 1)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
     return evaluate(
         model.score,
         split.targets(role),
