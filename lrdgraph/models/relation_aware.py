@@ -21,7 +21,7 @@ from lrdgraph.models.triples import ItemValues, Triples, TripleSampler, relation
 from lrdgraph.nn.losses import bpr_max
 from lrdgraph.nn.relational_attention import RelationMixer, relational_attention
 
-CANDIDATES_AT_ONCE = 512
+CANDIDATES_AT_ONCE = 256
 """Scored together: the summaries of so many fit into a cache."""
 PAIRS_LOOKED_AT = 10_000
 """Pairs of events by which the use of states is measured, about half of them of one user."""
