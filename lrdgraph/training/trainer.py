@@ -33,6 +33,7 @@ from lrdgraph.training.checkpoint import (
     save_checkpoint,
 )
 from lrdgraph.training.settings import TrainingSettings
+from lrdgraph.training.subnormal import subnormals_flushed
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -113,6 +114,7 @@ def validate(model: Recommender, split: Split, role: str, settings: EvaluationSe
     )
 
 
+@subnormals_flushed()
 def train(
     model: Recommender,
     split: Split,
@@ -137,8 +139,6 @@ def train(
         DataError: no user has two training events, or the loss is not finite.
         ConfigError: the validation metric is not among those evaluated.
     """
-    # weights that decay towards 0 and their averages end as subnormal numbers, with which a CPU is many times slower
-    torch.set_flush_denormal(True)
     evaluation = _chosen_by(settings.metric, evaluation or EvaluationSettings(), split)
     device = device_of(settings.device)
     model.to(device)
