@@ -112,7 +112,11 @@ def build_inputs(
         min_attribute_items=settings.graph.min_attribute_items,
         share=settings.graph.share,
     )
-    return model_inputs(corpus, parts.training(), vectors, graph)
+    inputs = model_inputs(corpus, parts.training(), vectors, graph)
+    if settings.data.negatives_avoid == "all":
+        every = torch.from_numpy(np.stack([parts.events.user, parts.events.item]))
+        inputs = replace(inputs, avoided=every)
+    return inputs
 
 
 def run_experiment(

@@ -25,6 +25,8 @@ class DataSettings:
         options: what the loader takes besides.
         split: ``"auto"``, ``"given"``, ``"leave-one-out"`` or ``"temporal"``.
         fractions: cuts of the temporal split.
+        negatives_avoid: ``"training"``, or ``"all"``: models that draw negatives for a person avoid their validation and
+            test items as well, as the public LRD code does. That leaks; it is a control.
     """
 
     source: str | None = None
@@ -32,6 +34,7 @@ class DataSettings:
     options: dict[str, Any] = field(default_factory=dict)
     split: Literal["auto", "given", "leave-one-out", "temporal"] = "auto"
     fractions: tuple[float, float] = (0.8, 0.9)
+    negatives_avoid: Literal["training", "all"] = "training"
 
 
 @dataclass(frozen=True)

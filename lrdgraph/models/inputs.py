@@ -28,6 +28,9 @@ class ModelInputs:
         num_users: ``U``; users are numbers here, their ids stay with the corpus.
         text: ``(N + 1, T)`` float32 language vectors, row 0 zero, or None.
         graph: predefined relations, or None.
+        avoided: ``(2, Q)`` users and items that negatives avoid beside those of training, or None. Public code avoids
+            validation and test items, which tells the model what is to come; it is here to show what that is worth, and
+            is the one exception to the rule above.
     """
 
     items: Vocabulary
@@ -36,10 +39,16 @@ class ModelInputs:
     num_users: int
     text: Tensor | None = None
     graph: ItemGraph | None = None
+    avoided: Tensor | None = None
 
     @property
     def num_items(self) -> int:
         return len(self.items)
+
+    @property
+    def had(self) -> Tensor:
+        """``(2, M)`` users and items that negatives avoid: the training events, and ``avoided`` where it is given."""
+        return self.events[:2] if self.avoided is None else torch.cat([self.events[:2], self.avoided], dim=1)
 
     def need_text(self, model: str) -> Tensor:
         """The language vectors, or a ConfigError that says which model asked for them."""

@@ -13,10 +13,10 @@ class UnseenItems(nn.Module):
     """Uniform draws over the catalogue that avoid the items of a user's training events.
 
     Published code also avoids the items of validation and test, which tells the model that they are coming; these draws
-    do not know them.
+    do not know them, unless they are given (``ModelInputs.had``).
 
     Args:
-        user, item: ``(M,)`` training events.
+        user, item: ``(M,)`` events.
         num_items: ``N``.
     """
 

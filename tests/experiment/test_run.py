@@ -15,10 +15,12 @@ import torch
 
 from lrdgraph.batch import target_batch
 from lrdgraph.config import to_dict
-from lrdgraph.corpus import Corpus, Triples
+from lrdgraph.corpus import TRAIN, Corpus, Triples
 from lrdgraph.errors import ConfigError, DataError, LrdgraphError
 from lrdgraph.evaluation.saved_ranks import load_ranks
 from lrdgraph.experiment import evaluate_run, load_run, run_experiment
+from lrdgraph.experiment.run import build_inputs
+from lrdgraph.experiment.settings import experiment_settings
 from lrdgraph.splits import split
 from lrdgraph.storage import read_json, write_json
 from lrdgraph.vocabulary import Vocabulary
@@ -260,3 +262,17 @@ def test_titles(fields: dict[str, list[str | None]], expected: list[str], tmp_pa
     run = run_experiment(values, tmp_path / "run", corpus=corpus)
     assert run.titles == expected
     assert load_run(tmp_path / "run").titles == expected
+
+
+def test_negatives_know_the_future_only_where_they_are_told(tmp_path: Path) -> None:
+    corpus = published()
+    parts = split(corpus)
+    future = (parts.role != TRAIN).nonzero()[0]
+    pairs = set(zip(parts.events.user[future].tolist(), parts.events.item[future].tolist(), strict=True))
+    for avoid in ("training", "all"):
+        settings = experiment_settings({"model": {"name": "popularity"}, "data": {"negatives_avoid": avoid}})
+        had = set(zip(*build_inputs(settings, corpus, parts, tmp_path).had.tolist(), strict=True))
+        trained = {*zip(parts.training().user.tolist(), parts.training().item.tolist(), strict=True)}
+        assert trained <= had
+        assert (pairs <= had) is (avoid == "all")
+        assert (had == trained) is (avoid == "training")
