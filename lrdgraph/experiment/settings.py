@@ -25,8 +25,8 @@ class DataSettings:
         options: what the loader takes besides.
         split: ``"auto"``, ``"given"``, ``"leave-one-out"`` or ``"temporal"``.
         fractions: cuts of the temporal split.
-        negatives_avoid: ``"training"``, or ``"all"``: models that draw negatives for a person avoid their validation and
-            test items as well, as the public LRD code does. That leaks; it is a control.
+        negatives_avoid: ``"training"``, or ``"all"``: models that draw negatives for a person avoid their validation
+            and test items as well, as the public LRD code does. That leaks; it is a control.
     """
 
     source: str | None = None

@@ -138,7 +138,7 @@ class Flagship(SequentialRecommender):
                     estimator=settings.estimator,
                 )
         self.warming_up = False
-        self.unseen = UnseenItems(*inputs.had, n)
+        self.unseen = UnseenItems(inputs.had[0], inputs.had[1], n)
         self.register_buffer("pairs", pairs, persistent=False)
         self.register_buffer("lasting", kept, persistent=False)
         self.pattern = Pattern.of(pairs[0], pairs[1], n + 1, n + 1)

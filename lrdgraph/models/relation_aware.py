@@ -93,7 +93,7 @@ class RelationAware(Recommender):
         rows += [] if self.latent is None else [self.latent.initial_vectors(d, settings.deviation)]
         self.relations = nn.Parameter(torch.cat(rows))
         self.triples = TripleSampler(graph, self.slots)
-        self.unseen = UnseenItems(*inputs.had, inputs.num_items)
+        self.unseen = UnseenItems(inputs.had[0], inputs.had[1], inputs.num_items)
         self.knowledge_weight = settings.knowledge_weight
         if self.knowledge_weight < 0:
             self.knowledge_weight = len(self.triples.head) / max(inputs.events.size(1), 1)
