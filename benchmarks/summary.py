@@ -108,7 +108,8 @@ class Summary:
                 continue
             if line.targets != other.targets:
                 raise DataError(f"{line.row.name} and {other.row.name} rank different targets; run one again.")
-            for metric in self.table.compare:
+            # a row may have been ranked under one protocol alone
+            for metric in (m for m in self.table.compare if line.values(role, m) and other.values(role, m)):
                 found[line.row.name, metric] = compare(ours, theirs, metric, samples=SAMPLES)
         corrected = holm([comparison.p_t for comparison in found.values()])
         return {key: Gain(held, float(p)) for (key, held), p in zip(found.items(), corrected, strict=True)}

@@ -70,6 +70,14 @@ def test_p_is_corrected_over_the_table(table: Path) -> None:
     assert len(both) == 2
 
 
+def test_a_metric_that_a_row_was_not_ranked_by_is_not_compared(table: Path) -> None:
+    table.write_text(
+        table.read_text().replace('compare = ["full/NDCG@10"]', 'compare = ["full/NDCG@10", "full/NDCG@3"]')
+    )
+    gains = Summary(read_table(table)).gains("test")
+    assert [metric for _, metric in gains] == ["full/NDCG@10"]
+
+
 def test_a_row_may_have_a_reference_of_its_own(table: Path) -> None:
     write_made_up(read_table(table), read_table(table).row[3], 0, [1, 1, 1, 1])
     table.write_text(table.read_text() + 'against = "shop-sasrec"\n')
