@@ -137,6 +137,7 @@ def main() -> None:
             figures[model] = {"seconds": sides, "fastest": best, "ratio": ratio}
             print(f"{model}: training {ratio['train']:.1f} times, evaluation {ratio['evaluate']:.1f} times as fast")
     record = {"models": figures, "threads": chosen.threads, "epochs": chosen.epochs} | provenance()
+    record["machine"]["threads"] = chosen.threads  # of the two sides, not of this process
     chosen.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

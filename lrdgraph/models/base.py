@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from lrdgraph.batch import Batch
+from lrdgraph.discovery.diagnostics import Usage, warnings
 from lrdgraph.models.evidence import Explanation
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.recommend import Recommendation, recommend
@@ -77,16 +78,22 @@ class Recommender(nn.Module, ABC):
     def start_epoch(self, epoch: int) -> None:
         """Called before every training epoch, from 0; a model with a schedule overrides it."""
 
+    def relation_usage(self) -> Usage | None:
+        """How discovered relations are used as the model stands; None without discovery."""
+        return None
+
     def diagnostics(self) -> dict[str, float]:
         """Figures worth logging once per epoch, besides the loss."""
-        return {}
+        found = self.relation_usage()
+        return {} if found is None else {f"relations/{name}": value for name, value in found.figures().items()}
 
     def compile_parts(self) -> None:
         """Put ``torch.compile`` on the parts that gain from it, in place; none here."""
 
     def warnings(self) -> list[str]:
-        """Sentences on what has gone wrong in the model as it stands; none here."""
-        return []
+        """Sentences on what has gone wrong in the model as it stands."""
+        found = self.relation_usage()
+        return [] if found is None else warnings(found)
 
     def train(self, mode: bool = True) -> Recommender:
         """Switch mode as torch does, and forget vectors that were kept for scoring."""

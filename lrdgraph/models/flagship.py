@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
-from lrdgraph.discovery.diagnostics import Usage, usage, warnings
+from lrdgraph.discovery.diagnostics import Usage, usage
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
@@ -282,9 +282,7 @@ class Flagship(SequentialRecommender):
     def start_epoch(self, epoch: int) -> None:
         self.warming_up = epoch < self.settings.warm_up_epochs
         if self.discovery is not None and self.settings.discovery_training == "first":
-            if epoch == 0:
-                train_first(self.discovery, self.inputs)
-            self.discovery.requires_grad_(False)
+            train_first(self.discovery, self.inputs, epoch)
 
     def _knowledge(self, raw: Tensor) -> Tensor:
         """``−log p(tail | head, relation)`` of a sample of predefined edges: DistMult on raw vectors."""
@@ -298,15 +296,7 @@ class Flagship(SequentialRecommender):
         log_q = torch.zeros(number, device=raw.device)
         return sampled_cross_entropy((query * nodes[tail]).sum(1), negatives, log_q, log_q)
 
-    def diagnostics(self) -> dict[str, float]:
-        found = self._usage()
-        return {} if found is None else {f"relations/{name}": value for name, value in found.figures().items()}
-
-    def warnings(self) -> list[str]:
-        found = self._usage()
-        return [] if found is None else warnings(found)
-
-    def _usage(self) -> Usage | None:
+    def relation_usage(self) -> Usage | None:
         if self.discovery is None:
             return None
         with torch.no_grad():

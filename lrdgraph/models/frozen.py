@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.fit import discover
 from lrdgraph.discovery.pairs import history_pairs
 from lrdgraph.models.inputs import ModelInputs
-from lrdgraph.splits import Sequences
 
 
-def train_first(dvae: RelationDVAE, inputs: ModelInputs, epochs: int = 10) -> None:
-    """Give ``dvae`` the encoder of a twin that was trained alone on the pairs of the training histories.
+def train_first(dvae: RelationDVAE, inputs: ModelInputs, epoch: int, passes: int = 10) -> None:
+    """Freeze ``dvae``; before the first epoch, with the encoder of a twin trained alone on pairs of training histories.
 
     The twin has item and relation vectors of its own. Chance follows from torch's seed as it was last set.
 
     Args:
         dvae: without tables of its own; its encoder is overwritten.
         inputs: gives training events and popularity.
-        epochs: passes over all pairs at most three events apart.
+        epoch: that begins; from the second on the encoder is that of a checkpoint.
+        passes: over all pairs at most three events apart.
     """
-    user, item, time = (row.numpy() for row in inputs.events)
-    order = np.argsort(user, kind="stable")
-    counts = np.bincount(user, minlength=inputs.num_users + 1)
-    events = Sequences(item[order], time[order], np.concatenate([[0], np.cumsum(counts)]))
+    dvae.requires_grad_(False)
+    if epoch:
+        return
     twin = RelationDVAE(
         dvae.text,
         dvae.num_latent,
@@ -37,6 +35,6 @@ def train_first(dvae: RelationDVAE, inputs: ModelInputs, epochs: int = 10) -> No
         popularity=inputs.popularity.to(dvae.text.device),
         num_negatives=dvae.num_negatives,
     ).to(dvae.text.device)
-    pairs = history_pairs(events).to(dvae.text.device)
-    discover(twin, pairs, epochs=epochs, learning_rate=0.005, seed=torch.initial_seed() % 2**31)
+    pairs = history_pairs(inputs.sequences()).to(dvae.text.device)
+    discover(twin, pairs, epochs=passes, learning_rate=0.005, seed=torch.initial_seed() % 2**31)
     dvae.encoder.load_state_dict(twin.encoder.state_dict())

@@ -50,6 +50,13 @@ class ModelInputs:
         """``(2, M)`` users and items that negatives avoid: the training events, and ``avoided`` where it is given."""
         return self.events[:2] if self.avoided is None else torch.cat([self.events[:2], self.avoided], dim=1)
 
+    def sequences(self) -> Sequences:
+        """The training events by user, each user's in the order of time."""
+        user, item, time = (row.numpy() for row in self.events)
+        order = np.argsort(user, kind="stable")
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=self.num_users + 1))])
+        return Sequences(item[order], time[order], offsets)
+
     def need_text(self, model: str) -> Tensor:
         """The language vectors, or a ConfigError that says which model asked for them."""
         if self.text is None:

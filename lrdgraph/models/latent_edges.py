@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lrdgraph.graph.candidates import nearest_text_pairs, two_hop_pairs, union
-from lrdgraph.graph.cooccurrence import Cooccurrence, cooccurrence_pairs
+from lrdgraph.graph.cooccurrence import cooccurrence_pairs
 from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.models.evidence import EdgeLists, Pairs
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.negatives import contains
-from lrdgraph.splits import Sequences
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def latent_edges(
     none = torch.empty(0, dtype=torch.int64)
     if not together:
         return LatentEdges(steady, torch.ones(steady.size(1), dtype=torch.bool), none, none)
-    found = _cooccurrences(inputs, together)
+    found = cooccurrence_pairs(inputs.sequences(), inputs.num_items, limit_per_item=together)
     pairs = union(steady, found.pairs)
     base = inputs.num_items + 1
     key, fixed = pairs[0] * base + pairs[1], steady[0] * base + steady[1]
@@ -62,13 +60,6 @@ def latent_edges(
     lasting = torch.ones(len(key), dtype=torch.bool)
     lasting[edge] = False
     return LatentEdges(pairs, lasting, user, edge)
-
-
-def _cooccurrences(inputs: ModelInputs, limit: int) -> Cooccurrence:
-    user, item, time = (row.numpy() for row in inputs.events)
-    order = np.argsort(user, kind="stable")
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=inputs.num_users + 1))])
-    return cooccurrence_pairs(Sequences(item[order], time[order], offsets), inputs.num_items, limit_per_item=limit)
 
 
 class HeldOutEvidence(nn.Module):

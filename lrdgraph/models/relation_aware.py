@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
-from lrdgraph.discovery.diagnostics import Usage, usage, warnings
+from lrdgraph.discovery.diagnostics import Usage, usage
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.frozen import train_first
 from lrdgraph.models.inputs import ModelInputs
@@ -177,9 +177,7 @@ class RelationAware(Recommender):
 
     def start_epoch(self, epoch: int) -> None:
         if self.latent is not None and self.settings.discovery_training == "first":
-            if epoch == 0:
-                train_first(self.latent.dvae, self.inputs)
-            self.latent.dvae.requires_grad_(False)
+            train_first(self.latent.dvae, self.inputs, epoch)
 
     def _rank(self, scores: Tensor) -> Tensor:
         """The loss of ``(P, 1 + G)`` scores, the true one in column 0."""
@@ -192,15 +190,7 @@ class RelationAware(Recommender):
         between = self.relations[triples.relation] + self.values.vectors(triples.value)  # (P, D)
         return (table[triples.head] * between[:, None] * table[triples.tail]).sum(-1)
 
-    def diagnostics(self) -> dict[str, float]:
-        found = self._usage()
-        return {} if found is None else {f"relations/{name}": value for name, value in found.figures().items()}
-
-    def warnings(self) -> list[str]:
-        found = self._usage()
-        return [] if found is None else warnings(found)
-
-    def _usage(self) -> Usage | None:
+    def relation_usage(self) -> Usage | None:
         """How the states are used by neighbouring events of training."""
         if self.latent is None:
             return None

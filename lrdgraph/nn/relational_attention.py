@@ -40,7 +40,7 @@ SAFE_EXPONENT = 60.0
 
 
 class _ShortSoftmax(torch.autograd.Function):
-    """``softmax(scale · x)`` over a last dimension of a dozen, several times as fast on a CPU as torch's own.
+    """``softmax(scale · x)`` over a last dimension of a dozen, faster on a CPU than torch's own.
 
     Where no exponential can overflow, the maximum of each row need not be taken away, and the sums are one product.
     """

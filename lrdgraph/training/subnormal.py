@@ -13,8 +13,8 @@ import torch
 def subnormals_flushed() -> Iterator[None]:
     """Within it, and in no other thread, subnormal numbers count as zero; then the processor is as it was.
 
-    Weights that decay towards zero, and their running averages, end as subnormal numbers, with which a CPU is many
-    times slower.
+    Weights that decay towards zero, and their running averages, end as subnormal numbers, with which a CPU is much
+    slower.
     """
     before = are_flushed()
     torch.set_flush_denormal(True)
