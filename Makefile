@@ -1,4 +1,4 @@
-# make demo | test | lint | types | check | clean
+# make demo | test | test-integrations | lint | types | check | clean
 #
 # The first of them to run makes .venv. Two choices can be made then, and are kept until `make clean`:
 #   make demo SYSTEM_TORCH=1     use the torch that is installed on this machine, whatever its version
@@ -8,6 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+INTEGRATIONS := .venv/.integrations
 
 # More threads make small graph steps many times slower on a busy machine; the default language model needs no network.
 OMP_NUM_THREADS ?= 1
@@ -15,13 +16,17 @@ OMP_WAIT_POLICY ?= PASSIVE
 HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS OMP_WAIT_POLICY HF_HUB_OFFLINE
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test test-integrations lint types check clean
 
 demo: $(READY)
 	$(BIN)/lrdgraph demo $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+# DGL, OGB, PyKEEN and RDF stores, in the versions that work beside our torch; they are installed first.
+test-integrations: $(INTEGRATIONS)
+	LRDGRAPH_INTEGRATIONS=1 $(BIN)/python -m pytest -n 2 tests/integrations $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -39,6 +44,10 @@ $(READY): pyproject.toml constraints.txt
 	then grep -v '^torch==' constraints.txt; else cat constraints.txt; fi > .venv/constraints.txt
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install -c .venv/constraints.txt --index-url $(TORCH_INDEX) torch)
 	$(BIN)/python -m pip install -c .venv/constraints.txt -e '.[dev]'
+	touch $@
+
+$(INTEGRATIONS): $(READY)
+	$(BIN)/python -m pip install -c .venv/constraints.txt -e '.[integrations]'
 	touch $@
 
 clean:

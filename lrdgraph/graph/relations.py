@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -21,6 +21,9 @@ class Relation:
         kind: ``"predefined"`` joins items, ``"attribute"`` joins items to attribute values only, ``"inverse"`` is the
             transpose of one of these, ``"latent"`` was discovered.
         label: what a reader sees; the name where none is given.
+        description: a sentence on what the relation says of (head, tail); may be empty.
+        symmetric: whether it says the same of (tail, head); None where nobody has said.
+        proposed_by: the model, or the method, that proposed label and description; empty where a person gave them.
 
     Raises:
         DataError: the name is empty or the kind is unknown.
@@ -29,6 +32,9 @@ class Relation:
     name: str
     kind: Kind = "predefined"
     label: str = ""
+    description: str = ""
+    symmetric: bool | None = None
+    proposed_by: str = ""
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -109,9 +115,9 @@ class RelationVocabulary:
         """
         return RelationVocabulary((*self._relations, *relations))
 
-    def to_json(self) -> list[dict[str, str]]:
-        """A list of ``{"name", "kind", "label"}``, in order."""
-        return [asdict(relation) for relation in self._relations]
+    def to_json(self) -> list[dict[str, Any]]:
+        """A list of each relation's attributes, in order: name, kind and label always, the others where they are set."""
+        return [_told(relation) for relation in self._relations]
 
     @classmethod
     def from_json(cls, rows: Any) -> RelationVocabulary:
@@ -121,6 +127,19 @@ class RelationVocabulary:
             DataError: ``rows`` is something else.
         """
         try:
-            return cls(Relation(str(row["name"]), row["kind"], str(row["label"])) for row in rows)
-        except (TypeError, KeyError):
+            return cls(_read(row) for row in rows)
+        except (TypeError, KeyError, AttributeError):
             raise DataError("A relation list must hold a name, a kind and a label for each relation.") from None
+
+
+def _told(relation: Relation) -> dict[str, Any]:
+    always = ("name", "kind", "label")
+    return {key: value for key, value in asdict(relation).items() if key in always or value not in ("", None)}
+
+
+def _read(row: Mapping[str, Any]) -> Relation:
+    texts = {key: str(row[key]) for key in ("description", "proposed_by") if key in row}
+    symmetric = row.get("symmetric")
+    if not (symmetric is None or isinstance(symmetric, bool)):
+        raise DataError(f"'symmetric' of relation '{row['name']}' is {symmetric!r}; it is true, false or left out.")
+    return Relation(str(row["name"]), row["kind"], str(row["label"]), symmetric=symmetric, **texts)

@@ -46,6 +46,11 @@ def test_add_keeps_old_positions_and_the_old_vocabulary() -> None:
         (lambda: Relation("x", "latnet"), "did you mean 'latent'"),  # type: ignore[arg-type]
         (lambda: RelationVocabulary.from_json([{"name": "x"}]), "a name, a kind and a label"),
         (lambda: RelationVocabulary.from_json(7), "a name, a kind and a label"),
+        (lambda: RelationVocabulary.from_json([7]), "a name, a kind and a label"),
+        (
+            lambda: RelationVocabulary.from_json([{"name": "x", "kind": "latent", "label": "X", "symmetric": "no"}]),
+            "'symmetric' of relation 'x' is 'no'",
+        ),
     ],
 )
 def test_bad_relations_give_one_sentence(make: object, sentence: str) -> None:
@@ -53,7 +58,25 @@ def test_bad_relations_give_one_sentence(make: object, sentence: str) -> None:
         make()  # type: ignore[operator]
 
 
-@given(st.lists(st.tuples(st.text(min_size=1), st.sampled_from(KINDS), st.text(min_size=1)), unique_by=lambda r: r[0]))
-def test_json_round_trip(rows: list[tuple[str, str, str]]) -> None:
-    relations = RelationVocabulary(Relation(*row) for row in rows)  # type: ignore[arg-type]
-    assert RelationVocabulary.from_json(json.loads(json.dumps(relations.to_json()))) == relations
+relations = st.builds(
+    Relation,
+    st.text(min_size=1),
+    st.sampled_from(KINDS),
+    st.text(min_size=1),
+    description=st.text(),
+    symmetric=st.none() | st.booleans(),
+    proposed_by=st.text(),
+)
+
+
+@given(st.lists(relations, unique_by=lambda r: r.name))
+def test_json_round_trip(rows: list[Relation]) -> None:
+    vocabulary = RelationVocabulary(rows)
+    assert RelationVocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
+
+
+def test_json_holds_what_is_set_and_reads_what_older_graphs_hold() -> None:
+    rows = RelationVocabulary([Relation("a"), Relation("b", "latent", "goes with", symmetric=False)]).to_json()
+    assert rows[0] == {"name": "a", "kind": "predefined", "label": "a"}
+    assert rows[1] == {"name": "b", "kind": "latent", "label": "goes with", "symmetric": False}
+    assert RelationVocabulary.from_json(rows)[0].symmetric is None
