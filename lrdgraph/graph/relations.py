@@ -116,7 +116,7 @@ class RelationVocabulary:
         return RelationVocabulary((*self._relations, *relations))
 
     def to_json(self) -> list[dict[str, Any]]:
-        """A list of each relation's attributes, in order: name, kind and label always, the others where they are set."""
+        """The attributes of each relation, in order: name, kind and label always, the others where they are set."""
         return [_told(relation) for relation in self._relations]
 
     @classmethod
