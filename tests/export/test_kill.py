@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import os, signal, sys
 import polars as pl
-from lrdgraph.export import export_triples, triples
+from lrdgraph.export import export_triples, selection
 from tests.export.worlds import enriched
 
 moment, path = sys.argv[1], sys.argv[2]
-triples.ROWS_AT_ONCE = 1
+selection.ROWS_AT_ONCE = 1
 calls = 0
 
 def die(*args, **kwargs):

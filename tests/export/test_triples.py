@@ -14,7 +14,7 @@ from data_loaders import with_triples
 from lrdgraph import __version__
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError, UnknownIdError
-from lrdgraph.export import export_triples, triples
+from lrdgraph.export import export_triples, selection
 from lrdgraph.graph.build import build_graph
 from lrdgraph.vocabulary import Vocabulary
 from tests.export.worlds import PAIRS, POSTERIOR, enriched
@@ -47,7 +47,7 @@ def test_by_hand(tmp_path: Path):
 @pytest.mark.parametrize("top_k", [None, 1, 2])
 @pytest.mark.parametrize("relations", [None, ["latent_1"]])
 def test_equals_a_loop_over_pairs(threshold, top_k, relations, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(triples, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(selection, "ROWS_AT_ONCE", 2)
     ids = ["pen", "ink", "pad", "case"]
     expected = []
     for k, name in enumerate(["latent_0", "latent_1"]):
