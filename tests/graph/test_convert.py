@@ -1,43 +1,35 @@
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from lrdgraph.errors import DataError
+from lrdgraph.errors import DataError, MissingExtraError
 from lrdgraph.graph.build import build_graph
-from lrdgraph.graph.convert import from_hetero_data, from_networkx, to_hetero_data, to_networkx
+from lrdgraph.graph.convert import (
+    from_hetero_data,
+    from_networkx,
+    to_dgl,
+    to_hetero_data,
+    to_networkx,
+    to_ogb,
+    to_pykeen,
+)
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
 from lrdgraph.graph.item_graph import ItemGraph
-from lrdgraph.graph.relations import Relation
-from tests.graph.worlds import NAMES, assert_same, corpus, edges, graphs
+from lrdgraph.graph.relations import Relation, RelationVocabulary
+from tests.graph.worlds import assert_same, assert_same_enriched, corpus, edges, enriched_graphs, graphs
 
 networkx = pytest.importorskip("networkx")
 geometric = pytest.importorskip("torch_geometric.data")
 
 GRAPH = build_graph(corpus([(1, "complement", 2), (3, "brand", 5), (4, "brand", 6)], weight=[0.5, 1.0, 0.25]))
-
-
-@st.composite
-def enriched_graphs(draw: st.DrawFn) -> EnrichedGraph:
-    graph = draw(graphs())
-    taken = set(graph.relations.names)
-    names = draw(st.lists(NAMES.filter(lambda name: name not in taken), unique=True, min_size=1, max_size=3))
-    node = st.integers(1, max(graph.num_items, 1))
-    rows = sorted(draw(st.lists(st.tuples(node, node), unique=True, max_size=8))) if graph.num_items else []
-    values = st.lists(st.floats(0, 1, width=32), min_size=len(names), max_size=len(names))
-    mixture = torch.tensor([draw(values) for _ in rows], dtype=torch.float32).reshape(len(rows), len(names))
-    pairs = torch.tensor(rows, dtype=torch.int64).reshape(-1, 2).T.contiguous()
-    return EnrichedGraph(graph, pairs, mixture, tuple(Relation(name, "latent", draw(NAMES)) for name in names))
-
-
-def assert_same_enriched(left: object, right: EnrichedGraph) -> None:
-    assert isinstance(left, EnrichedGraph)
-    assert_same(left.graph, right.graph)
-    assert torch.equal(left.latent_index, right.latent_index)
-    assert torch.equal(left.mixture, right.mixture)
-    assert left.latent == right.latent
+IDS = (GRAPH.items, GRAPH.attributes)
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,8 +50,8 @@ def test_nothing_of_the_latent_edges_is_lost_on_the_way_round(graph: EnrichedGra
 def test_hetero_data_by_hand() -> None:
     data = to_hetero_data(enrich(GRAPH, torch.tensor([[1, 4], [2, 3]]), lambda i, j: torch.tensor([[0.2], [0.7]])))
     assert data["item"].num_nodes == 4
-    assert data["item"].ids == ["i1", "i2", "i3", "i4"]
-    assert data["attribute"].ids == ["a1", "a2"]
+    assert data["attribute"].n_id.tolist() == [0, 1]
+    assert data.ids == {"item": ["i1", "i2", "i3", "i4"], "attribute": ["a1", "a2"]}
     assert set(data.edge_types) == {
         ("item", "complement", "item"),
         ("item", "brand", "attribute"),
@@ -73,6 +65,7 @@ def test_hetero_data_by_hand() -> None:
     latent = data["item", "latent", "item"]
     assert latent.edge_index.tolist() == [[0, 3], [1, 2]]
     assert latent.posterior.tolist() == [[pytest.approx(0.2)], [pytest.approx(0.7)]]
+    assert latent.edge_weight.tolist() == [pytest.approx(0.2), pytest.approx(0.7)]
     data.validate()
 
 
@@ -150,10 +143,73 @@ def test_bad_graphs_give_one_sentence() -> None:
     data["item", "latent", "item"].posterior = torch.ones(1, 3)
     with pytest.raises(DataError, match="1 latent edges of 2 relations"):
         from_hetero_data(data)
+    del data["item", "latent", "item"].posterior
+    with pytest.raises(DataError, match="have no posterior"):
+        from_hetero_data(data)
 
 
-def test_posteriors_keep_double_precision_in_hetero_data() -> None:
-    mixture = torch.rand(1, 2, dtype=torch.float64)
-    back = from_hetero_data(to_hetero_data(enrich(GRAPH, torch.tensor([[1], [2]]), lambda i, j: mixture)))
+def test_all_that_is_said_of_a_relation_goes_along() -> None:
+    told = Relation("also_bought", "predefined", "Bought too", "Whoever buys one buys the other.", True, "a model")
+    base = build_graph(corpus([(1, "also_bought", 2)]), inverses=False)
+    graph = ItemGraph(base.edge_index, base.edge_type, base.edge_weight, RelationVocabulary([told]), *IDS)
+    latent = Relation("goes with", "latent", "Goes with", "Used at one time.", False, "a keyword method")
+    enriched = EnrichedGraph(graph, torch.tensor([[1], [2]]), torch.tensor([[0.5]]), (latent,))
+    for back in (from_hetero_data(to_hetero_data(enriched)), from_networkx(to_networkx(enriched))):
+        assert isinstance(back, EnrichedGraph)
+        assert back.relations == RelationVocabulary([told, latent])
+    assert to_networkx(enriched).graph["latent"][0]["description"] == "Used at one time."
+
+
+def test_a_part_of_hetero_data_keeps_its_ids() -> None:
+    graph = enrich(GRAPH, torch.tensor([[1, 4], [2, 3]]), lambda i, j: torch.tensor([[0.2], [0.7]]))
+    part = to_hetero_data(graph).subgraph({"item": torch.tensor([3, 2]), "attribute": torch.tensor([1])})
+    back = from_hetero_data(part)
     assert isinstance(back, EnrichedGraph)
-    assert torch.equal(back.mixture, mixture)
+    assert back.graph.items.series.to_list() == ["i4", "i3"]
+    assert back.graph.attributes.series.to_list() == ["a2"]
+    assert edges(back.graph)["brand"] == [(1, 3, 0.25)]
+    assert back.latent_index.tolist() == [[1], [2]]
+    part["item"].n_id = torch.tensor([3, 9])
+    with pytest.raises(DataError, match="position outside its 4 ids"):
+        from_hetero_data(part)
+
+
+def test_foreign_networkx() -> None:
+    network = networkx.MultiDiGraph()
+    network.add_edge(("item", 1), ("item", 2))
+    network.add_edge(("item", 1), ("item", 3))
+    graph = from_networkx(network)
+    assert isinstance(graph, ItemGraph)
+    assert edges(graph) == {"0": [(1, 2, 1.0), (1, 3, 1.0)]}
+    assert graph.items.series.to_list() == ["1", "2", "3"]
+    for other in (networkx.DiGraph(network), networkx.MultiGraph(network)):
+        with pytest.raises(DataError, match="no direction or no keys"):
+            from_networkx(other)
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "convert"),
+    [
+        ("torch_geometric.data", "torch-geometric", to_hetero_data),
+        ("networkx", "networkx", to_networkx),
+        ("dgl", "lrdgraph[dgl]", to_dgl),
+        ("ogb.io", "lrdgraph[ogb]", lambda graph: to_ogb(graph, "nowhere")),
+        ("pykeen.triples", "lrdgraph[pykeen]", to_pykeen),
+    ],
+)
+def test_a_missing_package_is_named(
+    package: str, extra: str, convert: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (package.split(".")[0], package):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=re.escape(f"pip install {extra}'")):
+        convert(GRAPH)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_posteriors_keep_double_precision() -> None:
+    mixture = torch.tensor([[0.1, 0.5]], dtype=torch.float64)
+    graph = enrich(GRAPH, torch.tensor([[1], [2]]), lambda i, j: mixture)
+    for back in (from_hetero_data(to_hetero_data(graph)), from_networkx(to_networkx(graph))):
+        assert_same_enriched(back, graph)
