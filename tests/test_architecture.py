@@ -27,6 +27,7 @@ LAYERS = {
     "training": ["lrdgraph.training"],
     "export": ["lrdgraph.export"],
     "experiment": ["lrdgraph.experiment"],
+    "quality": ["lrdgraph.quality"],
     "cli": ["lrdgraph.cli"],
 }
 HEIGHT = {module: height for height, modules in enumerate(LAYERS.values()) for module in modules}

@@ -1,0 +1,1 @@
+"""Are the discovered relations real: held-out recovery, alignment, novelty, stability, calibration."""

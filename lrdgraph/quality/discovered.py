@@ -1,0 +1,129 @@
+"""Discovery as a method: trained on what is visible, its posterior and its decoder read as features of a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrdgraph.discovery.decoders import DotDecoder
+from lrdgraph.discovery.dvae import RelationDVAE
+from lrdgraph.discovery.fit import discover
+from lrdgraph.discovery.pairs import history_pairs
+from lrdgraph.models.inputs import ModelInputs
+from lrdgraph.quality.features import Family, PairFeatures
+
+Discoverer = Callable[[ModelInputs, Tensor, int], RelationDVAE]
+"""``(inputs, pairs (2, P), seed) -> RelationDVAE``, trained on those pairs."""
+
+
+@dataclass(frozen=True)
+class DiscoverySettings:
+    """How :func:`train_discovery` trains; see :class:`RelationDVAE` and :func:`lrdgraph.discovery.fit.discover`.
+
+    Attributes:
+        max_gap: how many events apart the two items of a training pair may stand.
+        num_latent, hidden_channels, encoder, decoder, none_state, beta, num_negatives, random_share: of the DVAE.
+        epochs, batch_size, learning_rate, warm_up: of its training.
+    """
+
+    max_gap: int = 3
+    num_latent: int = 5
+    hidden_channels: int = 64
+    encoder: str = "interaction"
+    decoder: str = "distmult"
+    none_state: bool = True
+    beta: float = 1.0
+    num_negatives: int | None = 512
+    random_share: float = 0.25
+    epochs: int = 20
+    batch_size: int = 512
+    learning_rate: float = 0.02
+    warm_up: float = 0.0
+
+
+def train_discovery(
+    inputs: ModelInputs, pairs: Tensor, seed: int, settings: DiscoverySettings | None = None
+) -> RelationDVAE:
+    """A RelationDVAE with tables of its own, from texts and pairs of training histories; it reads no edge.
+
+    Args:
+        inputs: give language vectors and popularity.
+        pairs: ``(2, P)`` that it is trained on.
+        seed: of its weights and of all chance in training; torch's own state is left as it was.
+        settings: those of the class where None.
+    """
+    chosen: dict[str, Any] = dict(vars(settings or DiscoverySettings()))
+    chosen.pop("max_gap")
+    training = {name: chosen.pop(name) for name in ("epochs", "batch_size", "learning_rate", "warm_up")}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        dvae = RelationDVAE(inputs.need_text("discovery"), popularity=inputs.popularity, **chosen)
+        discover(dvae, pairs, seed=seed, **training)
+    return dvae.eval()
+
+
+def discovery_features(
+    dvae: RelationDVAE, items: Tensor | None = None, relations: Tensor | None = None
+) -> dict[str, PairFeatures]:
+    """Features of a trained RelationDVAE, each of (i, j) and of (j, i), ``S`` states and ``K`` relations.
+
+    ``posterior`` is ``q(s | i, j)`` and ``q(s | j, i)``, 2 S numbers; ``log-posterior`` their logarithms; ``logits``
+    those of the encoder, which are log-posteriors before each pair is normalised. ``decoder`` is ``s(i, r, j)`` and
+    ``s(j, r, i)``, 2 K numbers, with the popularity ``log π`` of both items, which the decoder bends; it is left out
+    where there are no tables.
+
+    Args:
+        dvae: trained.
+        items, relations: a recommender's own tables, where the dvae holds none.
+    """
+
+    def logits(i: Tensor, j: Tensor) -> Tensor:
+        with torch.no_grad():
+            return dvae.logits(i, j)
+
+    def log_posterior(i: Tensor, j: Tensor) -> Tensor:
+        return logits(i, j).log_softmax(-1)
+
+    found = {
+        "posterior": _both(lambda i, j: log_posterior(i, j).exp()),
+        "log-posterior": _both(log_posterior),
+        "logits": _both(logits),
+    }
+    if dvae.project is not None or items is not None:
+        with torch.no_grad():
+            x, z = (table.detach() for table in dvae.tables(items, relations))
+
+        def score(i: Tensor, j: Tensor) -> Tensor:
+            if isinstance(dvae.decoder, DotDecoder):
+                return torch.einsum("...kd,...d->...k", dvae.decoder.tail_query(x[i][..., None, :], z), x[j])
+            return dvae.decoder.score(x[i][..., None, :], z, x[j][..., None, :])
+
+        def decoder(i: Tensor, j: Tensor) -> Tensor:
+            popular = torch.broadcast_tensors(dvae.log_popularity[i], dvae.log_popularity[j])
+            return torch.cat([_both(score)(i, j), torch.stack(popular, dim=-1)], dim=-1)
+
+        found["decoder"] = decoder
+    return found
+
+
+def discovery_family(train: Discoverer = train_discovery, max_gap: int = 3) -> Family:
+    """The family of :func:`discovery_features` of what a trainer makes of the visible inputs.
+
+    Args:
+        train: makes a RelationDVAE.
+        max_gap: of the pairs that it is given.
+    """
+
+    def family(inputs: ModelInputs, seed: int) -> dict[str, PairFeatures]:
+        return discovery_features(train(inputs, history_pairs(inputs.sequences(), max_gap), seed))
+
+    return family
+
+
+def _both(one: PairFeatures) -> PairFeatures:
+    """Features of (i, j) beside those of (j, i)."""
+    return lambda i, j: torch.cat([one(i, j), one(j, i)], dim=-1)

@@ -1,0 +1,119 @@
+"""Held-out relations: how well each method ranks the links that were hidden from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrdgraph.evaluation.link_ranks import filtered_ranks, link_metrics
+from lrdgraph.quality.features import PairFeatures
+from lrdgraph.quality.head import Head, fit_head, labelled_pairs
+from lrdgraph.quality.hidden import Hidden, Links
+
+Metrics = dict[str, float]
+FEATURE_CELLS = 1 << 24
+"""Features that stand at once."""
+
+
+@runtime_checkable
+class OwnScore(Protocol):
+    """Features of a method that also has a score of its own for each relation that it was trained on."""
+
+    names: tuple[str, ...]
+
+    def own_score(self, relation: str, side: Literal["tail", "head"]) -> PairFeatures:
+        """``(i, j) -> (*)``, to rank tails or heads by."""
+        ...
+
+
+def recover(
+    hidden: Hidden,
+    methods: Mapping[str, PairFeatures],
+    *,
+    negatives: int = 10,
+    max_shown: int = 20_000,
+    seed: int = 0,
+) -> dict[str, dict[str, Metrics]]:
+    """Fit one head on each method's features and rank what is hidden; all methods get the same labels.
+
+    A hidden link (i, r, j) asks twice: for j among all items as tails of i, and for i among all items as heads of j,
+    the item asked of and all other recorded answers left out. ``MRR`` and ``Hits@k`` are means over both questions,
+    ``tail/…`` and ``head/…`` over one.
+
+    Args:
+        hidden: from :func:`lrdgraph.quality.hidden.hide_pairs` or :func:`lrdgraph.quality.hidden.hide_relation`.
+        methods: name → features, trained on the visible graph alone. One with an ``own_score`` for the relation is
+            ranked by that as well, under its name and ``" (own score)"``.
+        negatives: random pairs beside each link that a head is fitted on.
+        max_shown: links that a head is fitted on at most, drawn at random.
+        seed: of random pairs, folds and what is drawn.
+
+    Returns:
+        relation → method → metric → value, with ``"strength"``, the head's chosen C.
+
+    Raises:
+        DataError: features or scores are not finite, or too few links are shown.
+    """
+    num_items = hidden.graph.num_items
+    found: dict[str, dict[str, Metrics]] = {}
+    for relation, links in hidden.links.items():
+        generator = torch.Generator().manual_seed(seed)
+        some = torch.randperm(links.shown.size(1), generator=generator)[:max_shown]
+        pairs, labels = labelled_pairs(links.shown[:, some], num_items, negatives, seed)
+        found[relation] = {}
+        for name, features in methods.items():
+            head = fit_head(features(pairs[0], pairs[1]), labels, seed=seed)
+            score = scorer(features, head)
+            ranks = rank_links(score, score, links, num_items, cells_per_pair=len(head.weight))
+            found[relation][name] = ranked_metrics(ranks) | {"strength": head.strength}
+            if isinstance(features, OwnScore) and relation in features.names:
+                tails, heads = (features.own_score(relation, side) for side in ("tail", "head"))
+                ranks = rank_links(tails, heads, links, num_items)
+                found[relation][f"{name} (own score)"] = ranked_metrics(ranks)
+    return found
+
+
+def scorer(features: PairFeatures, head: Head) -> PairFeatures:
+    """``(i, j) -> (*)``, a head's scores of a method's features."""
+    return lambda i, j: head(features(i, j))
+
+
+def rank_links(
+    tails: PairFeatures, heads: PairFeatures, links: Links, num_items: int, *, cells_per_pair: int = 1
+) -> dict[str, np.ndarray]:
+    """Filtered ranks of hidden links.
+
+    Args:
+        tails, heads: ``(i, j) -> (*)``, scores of the link from i to j by which tails and heads are ranked.
+        links: which are hidden, and which others are true.
+        num_items: ``N``.
+        cells_per_pair: numbers that a score makes on its way, for the size of the blocks.
+
+    Returns:
+        ``"tail"`` and ``"head"``: ranks ``(m,)`` of the hidden links, in their order.
+    """
+    everything = torch.arange(num_items + 1)
+    queries = max(1, FEATURE_CELLS // (cells_per_pair * len(everything)))
+
+    def of_tails(query: Tensor) -> Tensor:
+        return tails(query[:, None], everything[None])
+
+    def of_heads(query: Tensor) -> Tensor:
+        return heads(everything[None], query[:, None])
+
+    (head, tail), known = links.hidden, links.all
+    with torch.no_grad():
+        return {
+            "tail": filtered_ranks(of_tails, head, tail, known, queries=queries),
+            "head": filtered_ranks(of_heads, tail, head, known.flip(0), queries=queries),
+        }
+
+
+def ranked_metrics(ranks: Mapping[str, np.ndarray]) -> Metrics:
+    """Metrics over both questions, and over each."""
+    both = link_metrics(np.concatenate(list(ranks.values())))
+    return both | {f"{side}/{name}": value for side, r in ranks.items() for name, value in link_metrics(r).items()}
