@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +9,18 @@ import numpy as np
 import polars as pl
 
 from data_loaders.columns import ids, shares
-from data_loaders.reading import read_table
-from lrdgraph.corpus import Corpus, Triples
+from data_loaders.reading import Table, read_table
+from lrdgraph.corpus import Triples
 from lrdgraph.vocabulary import Vocabulary
 
 WEIGHTS = ("posterior", "probability", "weight")
+
+
+class Named(NamedTuple):
+    """Strings ``head``, ``relation``, ``tail``, perhaps float ``weight``, and how many were left out, by reason."""
+
+    rows: pl.DataFrame
+    dropped: dict[str, int]
 
 
 class Linked(NamedTuple):
@@ -87,26 +92,21 @@ def link(
     return Linked(Triples(head, relation, tail, names, weight), attributes, {k: v for k, v in counts.items() if v})
 
 
-def read_triples(
+def read_named(
     path: Path | str,
-    items: Vocabulary,
-    attributes: Vocabulary | None = None,
-    triples: Triples | None = None,
     *,
     head: str | None = None,
     relation: str | None = None,
     tail: str | None = None,
     weight: str | None = None,
-) -> Linked:
+) -> Named:
     """Read a file of triples: TSV, CSV, Parquet or JSON Lines with ``head``, ``relation``, ``tail`` columns.
 
-    Read as well are the files that lrdgraph exports: leading lines starting with ``#`` are skipped, and a column
-    ``posterior``, ``probability`` or ``weight`` (the first of these that is there) is each triple's weight.
+    Read as well are the files that lrdgraph exports: leading lines starting with ``#`` are skipped, and of the columns
+    ``posterior``, ``probability`` and ``weight`` the first that has something in a row is that triple's weight.
 
     Args:
         path: the file.
-        items: ids that are items; every other end is an attribute value.
-        attributes, triples: what to add to; nothing by default.
         head, relation, tail, weight: column names, where the file calls them otherwise.
 
     Raises:
@@ -119,26 +119,32 @@ def read_triples(
         "tail": table.need(("tail", "tailid", "object"), tail),
     }
     rows = pl.DataFrame({name: ids(table, column, name).alias(name) for name, column in columns.items()})
-    weights = table.find((), weight) if weight else next(filter(None, (table.find((w,)) for w in WEIGHTS)), None)
-    if weights is not None:
-        rows = rows.with_columns(shares(table, weights).alias("weight"))
-    return link(rows, item_nodes(items), len(items), attributes, triples)
+    asked = [table.find((), weight)] if weight else [table.find((known,)) for known in WEIGHTS]
+    weights = [column for column in asked if column is not None]
+    if len(weights) > 1:
+        held = table.rows.with_columns(pl.coalesce(weights).alias(weights[0]))
+        table = Table(table.path, held, table.first_line)
+    if weights:
+        rows = rows.with_columns(shares(table, weights[0]).alias("weight"))
+    return Named(rows, {})
 
 
-def with_triples(corpus: Corpus, path: Path | str, **columns: str | None) -> Corpus:
-    """A corpus with the triples of a file added as predefined relations.
-
-    So are exported discovered relations read back. A relation that the corpus has already grows; triples that it has
-    already are counted in ``dropped`` and change nothing, so that reading a file twice is reading it once.
+def read_triples(
+    path: Path | str,
+    items: Vocabulary,
+    attributes: Vocabulary | None = None,
+    triples: Triples | None = None,
+    **columns: str | None,
+) -> Linked:
+    """Read a file of triples as :func:`read_named` does, and link it to items.
 
     Args:
-        corpus: the corpus; it stays as it is.
-        path: a file as :func:`read_triples` reads it.
+        path: the file.
+        items: ids that are items; every other end is an attribute value.
+        attributes, triples: what to add to; nothing by default.
         columns: ``head=``, ``relation=``, ``tail=``, ``weight=``, where the file calls them otherwise.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: a column is missing, a cell is empty, or a weight is outside [0, 1].
     """
-    linked = read_triples(path, corpus.items, corpus.attributes, corpus.triples, **columns)
-    dropped = dict(Counter(corpus.dropped) + Counter(linked.dropped))
-    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
+    return link(read_named(path, **columns).rows, item_nodes(items), len(items), attributes, triples)

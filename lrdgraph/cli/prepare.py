@@ -23,6 +23,17 @@ def prepare(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="An option of the format's loader; may be repeated."),
     ] = None,
+    triples: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="A knowledge graph to add: RDF, a table, a folder of OGB or PyKEEN."),
+    ] = None,
+    triples_format: Annotated[
+        str | None, typer.Option(help="table, rdf, ogb or pykeen; by default what PATH looks like.")
+    ] = None,
+    links: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A table of item and entity, where ids in the graph differ.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(metavar="IRI", help="What IRIs of items in the graph begin with.")] = None,
 ) -> None:
     """Load a data set and save it as a corpus.
 
@@ -30,9 +41,14 @@ def prepare(
     """
     _check_out(out)
     options = _options(option or ())
-    from data_loaders import load
+    from data_loaders import load, with_triples
 
+    for name, value in (("triples-format", triples_format), ("links", links), ("base", base)):
+        if value is not None and triples is None:
+            raise ConfigError(f"--{name} says how to read --triples, which is not given; name a knowledge graph.")
     corpus = load(source, format, **options)
+    if triples is not None:
+        corpus = with_triples(corpus, triples, format=triples_format, links=links, base=base)
     show_corpus(corpus)
     corpus.save(out)
     say(f"saved in {out}")
