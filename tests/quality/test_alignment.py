@@ -1,0 +1,74 @@
+"""Alignment worked by hand, and found where it was planted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import normalized_mutual_info_score
+
+from lrdgraph.errors import DataError
+from lrdgraph.graph.enrichment import EnrichedGraph, enrich
+from lrdgraph.quality.alignment import align, counterparts
+from lrdgraph.quality.recorded import connected, recorded
+from tests.quality.worlds import graph_of
+
+ATTRIBUTES = {"made_by": "attribute"}
+GRAPH = graph_of({"r": [(1, 2), (3, 4)], "s": [(2, 1)], "made_by": [(1, 5), (3, 5)]}, 4, 1, ATTRIBUTES)
+PAIRS = torch.tensor([[1, 2, 3, 1], [2, 1, 4, 3]])
+
+
+def enriched(mixture: list[list[float]]) -> EnrichedGraph:
+    return enrich(GRAPH, PAIRS, lambda i, j: torch.tensor(mixture))
+
+
+def test_recorded_pairs_by_hand() -> None:
+    assert {k: v.tolist() for k, v in recorded(GRAPH, PAIRS, attributes=True).items()} == {
+        "r": [True, False, True, False],
+        "s": [False, True, False, False],
+        "made_by": [False, False, False, True],
+    }
+    assert set(recorded(GRAPH, PAIRS)) == {"r", "s"}
+    assert connected(GRAPH, PAIRS).tolist() == [True, True, True, False]
+
+
+def test_alignment_by_hand() -> None:
+    found = align(enriched([[0.8, 0.2], [0.0, 1.0], [0.6, 0.0], [0.2, 0.1]]), tops=(1, 3))
+    assert [(a.latent, a.relation) for a in found[:3]] == [
+        ("latent_0", "r"),
+        ("latent_0", "s"),
+        ("latent_0", "made_by"),
+    ]
+    first = found[0]
+    # mass 1.6 of 4, of which 1.4 on the two pairs of r
+    joint = np.array([[1.4, 0.2], [0.6, 1.8]]) / 4
+    apart = np.outer([0.4, 0.6], [0.5, 0.5])
+    information = (joint * np.log(joint / apart)).sum()
+    entropy = -(0.4 * math.log(0.4) + 0.6 * math.log(0.6)), math.log(2)
+    assert first.nmi == pytest.approx(2 * information / sum(entropy))
+    assert first.precision == {1: 1.0, 3: pytest.approx(2 / 3)}
+    assert (first.base, first.lift(1)) == (0.5, 2)
+
+
+def test_of_hard_posteriors_it_is_that_of_scikit_learn() -> None:
+    found = align(enriched([[1, 0], [0, 1], [1, 0], [1, 0]]))
+    theirs = normalized_mutual_info_score([1, 0, 1, 1], [1, 0, 1, 0])
+    assert found[0].nmi == pytest.approx(theirs)
+    assert found[0].to_json()["precision"] == {"100": 0.5, "1000": 0.5}
+
+
+def test_counterparts_have_more_at_the_top_than_chance() -> None:
+    found = align(enriched([[0.9, 0.1], [0.0, 1.0], [0.8, 0.0], [0.1, 0.1]]), tops=(1, 2))
+    assert counterparts(found, ["r", "s"]) == {"latent_0": "r", "latent_1": "s"}
+    assert counterparts(found, ["r"]) == {"latent_0": "r"}, (
+        "one that says 'not r' is no counterpart, as high as its nmi is"
+    )
+    assert counterparts(found, ["r", "s"], least_lift=3) == {}
+
+
+def test_without_candidates_there_is_nothing_to_align() -> None:
+    none = torch.empty(2, 0, dtype=torch.int64)
+    with pytest.raises(DataError, match="no candidate pairs"):
+        align(enrich(GRAPH, none, lambda i, j: torch.empty(0, 2)))
