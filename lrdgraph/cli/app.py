@@ -17,13 +17,14 @@ from lrdgraph.cli.encode import encode
 from lrdgraph.cli.evaluate import evaluate
 from lrdgraph.cli.export import export
 from lrdgraph.cli.prepare import prepare
+from lrdgraph.cli.quality import quality
 from lrdgraph.cli.recommend import recommend
 from lrdgraph.cli.relations import relations
 from lrdgraph.cli.train import train
 from lrdgraph.errors import ConfigError, LrdgraphError
 
 app = typer.Typer(name="lrdgraph", rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-for _command in (download, prepare, encode, train, evaluate, recommend, relations, export, demo):
+for _command in (download, prepare, encode, train, evaluate, recommend, relations, quality, export, demo):
     app.command()(_command)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from lrdgraph.evaluation.link_ranks import filtered_ranks, link_metrics
-from lrdgraph.quality.features import PairFeatures
+from lrdgraph.models.inputs import ModelInputs
+from lrdgraph.quality.features import Family, PairFeatures
 from lrdgraph.quality.head import Head, fit_head, labelled_pairs
-from lrdgraph.quality.hidden import Hidden, Links
+from lrdgraph.quality.hidden import Hidden, Links, hide_pairs, hide_relation
 
 Metrics = dict[str, float]
 FEATURE_CELLS = 1 << 24
@@ -28,6 +30,43 @@ class OwnScore(Protocol):
     def own_score(self, relation: str, side: Literal["tail", "head"]) -> PairFeatures:
         """``(i, j) -> (*)``, to rank tails or heads by."""
         ...
+
+
+def recover_pairs(
+    inputs: ModelInputs, families: Iterable[Family], *, share: float = 0.2, negatives: int = 10, seed: int = 0
+) -> dict[str, dict[str, Metrics]]:
+    """Task (a): hide a share of all item pairs in every relation, train each family on the rest, rank what is hidden.
+
+    Heads are fitted on the visible links of each relation. ``seed`` is that of all chance: what is hidden, the
+    training of a family, random pairs and folds. Returns what :func:`recover` does.
+    """
+    return _recovered(inputs, hide_pairs(inputs.need_graph("recovery"), share, seed), families, negatives, seed)
+
+
+def recover_relation(
+    inputs: ModelInputs,
+    name: str,
+    families: Iterable[Family],
+    *,
+    shown: float = 0.05,
+    negatives: int = 10,
+    seed: int = 0,
+) -> dict[str, dict[str, Metrics]]:
+    """Task (b): hide one relation whole, train each family without it, rank all of its links but those that are shown.
+
+    Heads are fitted on the links of the share ``shown`` of its pairs; ``seed`` is as for :func:`recover_pairs`.
+    """
+    return _recovered(
+        inputs, hide_relation(inputs.need_graph("recovery"), name, shown, seed), families, negatives, seed
+    )
+
+
+def _recovered(
+    inputs: ModelInputs, hidden: Hidden, families: Iterable[Family], negatives: int, seed: int
+) -> dict[str, dict[str, Metrics]]:
+    visible = replace(inputs, graph=hidden.graph)
+    methods = {name: features for family in families for name, features in family(visible, seed).items()}
+    return recover(hidden, methods, negatives=negatives, seed=seed)
 
 
 def recover(
