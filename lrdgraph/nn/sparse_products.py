@@ -9,7 +9,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lrdgraph.nn.operators import define, room
+
 _EDGES_AT_ONCE = 4096
+
+
+def block_size() -> int:
+    """How many edges go through at once where a vector of each is needed, so that they stay in a processor's cache."""
+    return _EDGES_AT_ONCE
 
 
 class Pattern(NamedTuple):
@@ -42,7 +49,7 @@ def _sorted(key: Tensor, other: Tensor, size: int) -> tuple[Tensor, Tensor, Tens
     return order, other.index_select(0, order), torch.cat([ends.new_zeros(1), ends[:-1]])
 
 
-def _bags(table: Tensor, index: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
+def bags(table: Tensor, index: Tensor, offsets: Tensor, values: Tensor | None) -> Tensor:
     """Weighted sums of table rows by segment: one sparse-dense product, the fastest that torch has on a CPU."""
     if not index.numel():
         return table.new_zeros(len(offsets), table.shape[1])
@@ -57,7 +64,7 @@ class SparseProduct(torch.autograd.Function):
         ctx.save_for_backward(values, table)
         ctx.pattern = pattern
         order, column, offsets = pattern.by_row
-        return _bags(table, column, offsets, values.index_select(0, order))
+        return bags(table, column, offsets, values.index_select(0, order))
 
     @staticmethod
     @once_differentiable
@@ -73,51 +80,66 @@ class SparseProduct(torch.autograd.Function):
                 to_values[part] = ends.sum(1)
         if ctx.needs_input_grad[1]:
             order, row, offsets = pattern.by_column
-            to_table = _bags(grad.contiguous(), row, offsets, values.index_select(0, order))
+            to_table = bags(grad.contiguous(), row, offsets, values.index_select(0, order))
         return to_values, to_table, None
 
 
-class MixtureProduct(torch.autograd.Function):
+def mixture_product(mixture: Tensor, x: Tensor, z: Tensor, pattern: Pattern) -> Tensor:
     """``Σ_k z_k ⊙ (A_k @ x)`` where the K matrices share a pattern and ``A_k`` has the values ``mixture[:, k]``.
-
-    ``apply(mixture (E, K), x (columns, D), z (K, D), pattern) → (rows, D)``; gradients to mixture, x and z.
 
     K sparse products keep everything at the size of the node table; the gradient to the mixture is the one place
     that needs both ends of each edge at once, and gathers them a block at a time so that a block stays in cache.
+
+    Args:
+        mixture: ``(E, K)``.
+        x: ``(columns, D)``.
+        z: ``(K, D)``.
+        pattern: where the matrices have their entries.
+
+    Returns:
+        ``(rows, D)``, with gradients to mixture, x and z.
     """
+    row, column, by_row, by_column = pattern
+    return _MIXTURE_PRODUCT([mixture, x, z], [row, column, *by_row, *by_column])
 
-    @staticmethod
-    def forward(ctx: Any, mixture: Tensor, x: Tensor, z: Tensor, pattern: Pattern) -> Tensor:
-        ctx.save_for_backward(mixture, x, z)
-        ctx.pattern = pattern
-        order, column, offsets = pattern.by_row
+
+def _mixture_forward(inputs: list[Tensor], pattern: list[Tensor]) -> Tensor:
+    mixture, x, z = inputs
+    _, _, order, column, offsets, *_ = pattern
+    values = mixture.index_select(0, order).T.contiguous()
+    out = x.new_zeros(len(offsets), x.shape[1])
+    for k in range(len(z)):
+        out.addcmul_(bags(x, column, offsets, values[k]), z[k])
+    return out
+
+
+def _mixture_backward(grad: Tensor, inputs: list[Tensor], pattern: list[Tensor], needed: list[bool]) -> list[Tensor]:
+    mixture, x, z = inputs
+    row, column, *_, order, row_of, offsets = pattern
+    to_mixture, to_x, to_z = room(inputs, needed)
+    if needed[1]:
         values = mixture.index_select(0, order).T.contiguous()
-        out = x.new_zeros(len(offsets), x.shape[1])
+        to_x.zero_()
         for k in range(len(z)):
-            out.addcmul_(_bags(x, column, offsets, values[k]), z[k])
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        mixture, x, z = ctx.saved_tensors
-        pattern: Pattern = ctx.pattern
-        to_mixture = to_x = to_z = None
-        if ctx.needs_input_grad[1]:
-            order, row, offsets = pattern.by_column
-            values = mixture.index_select(0, order).T.contiguous()
-            to_x = torch.zeros_like(x)
-            for k in range(len(z)):
-                to_x += _bags(grad * z[k], row, offsets, values[k])
-        if ctx.needs_input_grad[0] or ctx.needs_input_grad[2]:
-            to_mixture, to_z = torch.empty_like(mixture), torch.zeros_like(z)
-            for start in range(0, len(mixture), _EDGES_AT_ONCE):
-                part = slice(start, start + _EDGES_AT_ONCE)
-                ends = x.index_select(0, pattern.column[part])
-                ends *= grad.index_select(0, pattern.row[part])
+            to_x += bags(grad * z[k], row_of, offsets, values[k])
+    if needed[0] or needed[2]:
+        to_z.zero_()
+        for start in range(0, len(mixture), block_size()):
+            part = slice(start, start + block_size())
+            ends = x.index_select(0, column[part])
+            ends *= grad.index_select(0, row[part])
+            if needed[0]:
                 to_mixture[part] = ends @ z.T
+            if needed[2]:
                 to_z.addmm_(mixture[part].T, ends)
-        return to_mixture, to_x, to_z, None
+    return [to_mixture, to_x, to_z]
+
+
+def _mixture_like(inputs: list[Tensor], pattern: list[Tensor]) -> Tensor:
+    return inputs[1].new_empty(len(pattern[4]), inputs[1].shape[1])
+
+
+_MIXTURE_PRODUCT = define("mixture_product", _mixture_forward, _mixture_backward, _mixture_like)
 
 
 class PairProduct(torch.autograd.Function):
@@ -146,11 +168,11 @@ class PairProduct(torch.autograd.Function):
         order, column, offsets = pattern.by_row
         values = grad.index_select(0, order).T.contiguous()
         for s in range(len(weight)):
-            to_left.addcmul_(_bags(right, column, offsets, values[s]), weight[s])
+            to_left.addcmul_(bags(right, column, offsets, values[s]), weight[s])
         order, row, offsets = pattern.by_column
         values = grad.index_select(0, order).T.contiguous()
         for s in range(len(weight)):
-            to_right.addcmul_(_bags(left, row, offsets, values[s]), weight[s])
+            to_right.addcmul_(bags(left, row, offsets, values[s]), weight[s])
         for start in range(0, len(grad), _EDGES_AT_ONCE):
             part = slice(start, start + _EDGES_AT_ONCE)
             to_weight.addmm_(grad[part].T, _ends(left, right, pattern, part))

@@ -5,43 +5,20 @@ import torch
 from torch import Tensor
 
 from lrdgraph.errors import ConfigError, DataError
-from lrdgraph.nn.relational_conv import COMPOSITIONS, RelationalAdjacency, RelationalConv
-
-NODES, D, R, K = 7, 5, 3, 2
-
-
-def composed(h: Tensor, z: Tensor, composition: str) -> Tensor:
-    if composition == "multiply":
-        return h * z
-    if composition == "subtract":
-        return h - z
-    return torch.stack([h @ z.roll(-k) for k in range(len(h))])
-
-
-def slow(conv: RelationalConv, x: Tensor, edges: dict[str, Tensor]) -> Tensor:
-    """The equation, edge by edge and relation by relation."""
-    total, mass = torch.zeros_like(x), torch.zeros(len(x), dtype=x.dtype)
-    assert conv.relations is not None
-    for (j, i), r, w in zip(edges["edge_index"].T, edges["edge_type"], edges["edge_weight"], strict=True):
-        total[i] += w * composed(x[j], conv.relations[r], conv.composition)
-        mass[i] += w
-    for (j, i), weights in zip(edges["latent_index"].T, edges["mixture"], strict=True):
-        for k, w in enumerate(weights):
-            total[i] += w * composed(x[j], conv.relations[conv.num_relations + k], conv.composition)
-            mass[i] += w
-    return x @ conv.root.weight.T + total / (mass + conv.eps)[:, None] @ conv.neighbour.weight.T
-
-
-def random_edges(typed: int = 12, latent: int = 9, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-    random = torch.Generator().manual_seed(seed)
-    edges = {
-        "edge_index": torch.randint(1, NODES, (2, typed), generator=random),
-        "edge_type": torch.randint(0, R, (typed,), generator=random),
-        "edge_weight": torch.rand(typed, generator=random, dtype=torch.float64),
-        "latent_index": torch.randint(1, NODES, (2, latent), generator=random),
-        "mixture": torch.rand(latent, K, generator=random, dtype=torch.float64),
-    }
-    return torch.randn(NODES, D, generator=random, dtype=torch.float64), edges
+from lrdgraph.nn import RelationalAdjacency, RelationalConv
+from lrdgraph.nn.composition import COMPOSITIONS
+from tests.nn.reference import (
+    NODES,
+    D,
+    K,
+    R,
+    assert_gradients_equal,
+    bipartite_edges,
+    composed,
+    random_edges,
+    single,
+    slow_conv,
+)
 
 
 @pytest.mark.parametrize("composition", COMPOSITIONS)
@@ -49,10 +26,9 @@ def random_edges(typed: int = 12, latent: int = 9, seed: int = 0) -> tuple[Tenso
 def test_equals_the_equation(composition: str, typed: int, latent: int) -> None:
     x, edges = random_edges(typed, latent)
     conv = RelationalConv(D, 4, R, K, composition=composition).double()
-    expected = slow(conv, x, edges)
+    expected = slow_conv(conv, x, edges)
     torch.testing.assert_close(conv(x, **edges), expected, atol=1e-9, rtol=1e-9)
-    single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in edges.items()}
-    torch.testing.assert_close(conv.float()(x.float(), **single), expected.float(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(conv.float()(x.float(), **single(edges)), expected.float(), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("composition", COMPOSITIONS)
@@ -66,11 +42,7 @@ def test_gradients_equal_those_of_the_equation_over_several_blocks(
     for leaf in leaves:
         assert leaf is not None
         leaf.requires_grad_()
-    direction = torch.randn(NODES, 4, dtype=torch.float64)
-    fast = torch.autograd.grad((conv(x, **edges) * direction).sum(), leaves)
-    reference = torch.autograd.grad((slow(conv, x, edges) * direction).sum(), leaves)
-    for got, expected in zip(fast, reference, strict=True):
-        torch.testing.assert_close(got, expected, atol=1e-9, rtol=1e-9)
+    assert_gradients_equal(conv(x, **edges), slow_conv(conv, x, edges), leaves)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("composition", COMPOSITIONS)
@@ -93,6 +65,21 @@ def test_circular_correlation_by_hand() -> None:
     node, relation, join = COMPOSITIONS["correlation"]
     torch.testing.assert_close(join(node(h) * relation(z), 3), torch.tensor([3.0, -2.0, 5.0]))
     torch.testing.assert_close(composed(h, z, "correlation"), torch.tensor([3.0, -2.0, 5.0]))
+
+
+def test_rotation_by_hand() -> None:
+    """(1 + 2i, 3) by z = (3i, −2), whose moduli play no part: (i − 2, −3)."""
+    h, z = torch.tensor([1.0, 3.0, 2.0, 0.0]), torch.tensor([0.0, -2.0, 3.0, 0.0])
+    node, relation, join = COMPOSITIONS["rotate"]
+    torch.testing.assert_close(join(node(h) * relation(z), 4), torch.tensor([-2.0, -3.0, 1.0, 0.0]))
+
+
+def test_a_rotation_keeps_the_modulus_and_needs_an_even_width() -> None:
+    h, z = torch.randn(D), torch.randn(D)
+    node, relation, join = COMPOSITIONS["rotate"]
+    torch.testing.assert_close(join(node(h) * relation(z), D).norm(), h.norm())
+    with pytest.raises(ConfigError, match="even width, not 5"):
+        RelationalConv(5, 4, R, composition="rotate")
 
 
 def test_by_hand() -> None:
@@ -167,6 +154,50 @@ def test_a_node_without_edges_keeps_its_own_part() -> None:
     x, edges = random_edges()
     conv = RelationalConv(D, 4, R, K).double()
     torch.testing.assert_close(conv(x, **edges)[0], x[0] @ conv.root.weight.T)
+
+
+@pytest.mark.parametrize("composition", COMPOSITIONS)
+def test_bipartite(composition: str) -> None:
+    x, edges = bipartite_edges()
+    root = torch.randn(4, 5, dtype=torch.float64)
+    conv = RelationalConv((D, 5), 4, R, K, composition=composition).double()
+    expected = slow_conv(conv, x, edges, root)
+    torch.testing.assert_close(conv((x, root), **edges), expected, atol=1e-9, rtol=1e-9)
+    heard = expected - root @ conv.root.weight.T
+    torch.testing.assert_close(conv((x, None), **edges, size=(NODES, 4)), heard, atol=1e-9, rtol=1e-9)
+
+
+def test_bipartite_inputs_that_do_not_fit() -> None:
+    x, edges = bipartite_edges()
+    conv = RelationalConv((D, 5), 4, R, K).double()
+    with pytest.raises(DataError, match="pass 'size'"):
+        conv((x, None), **edges)
+    with pytest.raises(DataError, match=r"'x of destinations' must have shape \(4, 5\)"):
+        conv((x, torch.ones(4, D).double()), **edges)
+    with pytest.raises(DataError, match="outside 0…2"):
+        conv((x, torch.ones(3, 5).double()), **edges)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("composition", "backend"), [("multiply", "inductor"), ("rotate", "aot_eager")])
+def test_compiled_gives_the_same_numbers(composition: str, backend: str) -> None:
+    x, edges = random_edges(40, 30)
+    conv = RelationalConv(D, 4, R, K, composition=composition)
+    adjacency = RelationalAdjacency.from_edges(
+        edges["edge_index"], edges["edge_type"], num_nodes=NODES, latent_index=edges["latent_index"]
+    )
+    x, mixture = x.float().requires_grad_(), edges["mixture"].float().requires_grad_()
+    leaves = [x, mixture, *conv.parameters()]
+
+    def found(layer: RelationalConv) -> list[Tensor]:
+        out = layer(x, adjacency, mixture=mixture)
+        return [out, *torch.autograd.grad(out.square().sum(), leaves)]
+
+    compiled = torch.compile(conv, fullgraph=True, backend=backend)
+    for got, expected in zip(found(compiled), found(conv), strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+    plain = torch.compile(conv, backend="aot_eager")(x, **single(edges))  # sorts edges, outside of the graph
+    torch.testing.assert_close(plain, conv(x, **single(edges)), atol=1e-5, rtol=1e-5)
 
 
 def test_nothing_of_edges_by_relations_by_channels_is_kept() -> None:
