@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -79,8 +80,9 @@ def to_ogb(
         raise ConfigError(f"'{name}' is no name of a link-prediction set; use ogbl- and letters or digits.")
     base, enriched = parts(graph)
     role = torch.zeros(base.num_edges, dtype=torch.int8) if role is None else role
-    if role.shape != base.edge_type.shape or bool((role < TRAIN).any()) or bool((role > TEST).any()):
-        raise DataError(f"Roles must be ({base.num_edges},) of 0 (train), 1 (validation) and 2 (test).")
+    fits = role.shape == base.edge_type.shape and not role.is_floating_point()
+    if not fits or bool((role < TRAIN).any()) or bool((role > TEST).any()):
+        raise DataError(f"Roles must be ({base.num_edges},) integers: 0 for train, 1 for validation, 2 for test.")
     role = role.to(torch.int8)
     if enriched is not None and not torch.equal(enriched.mixture.float().to(enriched.mixture.dtype), enriched.mixture):
         raise DataError("OGB writes float32, which does not hold these posteriors exactly; convert them to float32.")
@@ -101,7 +103,7 @@ def to_ogb(
         meta["additional edge files"] = "edge_weight" if enriched is None else "edge_weight,edge_posterior"
         for path in made.iterdir():
             path.rename(out / path.name)
-        # what the saver has put into its own file lacks the edge files
+        # with it goes meta_dict.pt, which does not name the edge files
         shutil.rmtree(made.parent)
         write_json(out / "meta.json", meta)
     return meta
@@ -129,7 +131,7 @@ def from_ogb(folder: Path | str) -> tuple[AnyGraph, Tensor]:
         counts = raw["num_nodes_dict"]
         items, attributes = (node_names(kind, int(counts[kind]), about[f"{kind}s"]) for kind in NODE_KINDS)
         graph = join_types(typed, items, attributes, about["relations"], about.get("latent"))
-    except (RuntimeError, SafetensorError, OSError, KeyError, ValueError) as error:
+    except (RuntimeError, SafetensorError, OSError, KeyError, ValueError, BadZipFile) as error:
         raise DataError(f"{folder} does not hold a whole graph ({error}); write it anew.") from None
     return _with_held_out(graph, held)
 

@@ -146,7 +146,7 @@ def test_what_does_not_fit_gives_one_sentence(tmp_path: Path) -> None:
     for name in ("items", "ogbn-items", "ogbl-", "ogbl-../x"):
         with pytest.raises(ConfigError, match="no name of a link-prediction set"):
             to_ogb(GRAPH, tmp_path / "set", name=name)
-    for role in (torch.zeros(2), torch.tensor([0, 0, 3]), torch.tensor([0, 0, 256])):
+    for role in (torch.zeros(2).long(), torch.zeros(3), torch.tensor([0, 0, 3]), torch.tensor([0, 0, 256])):
         with pytest.raises(DataError, match="Roles must be"):
             to_ogb(GRAPH, tmp_path / "set", role=role)
     precise = replace(ENRICHED, mixture=ENRICHED.mixture.double() / 3)
@@ -156,6 +156,10 @@ def test_what_does_not_fit_gives_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         from_ogb(tmp_path / "set")
     to_ogb(GRAPH, tmp_path / "set")
-    (tmp_path / "set" / "raw" / "edge_index_dict.npz").unlink()
+    edge_file = tmp_path / "set" / "raw" / "edge_index_dict.npz"
+    edge_file.write_bytes(edge_file.read_bytes()[:-30])
+    with pytest.raises(DataError, match="does not hold a whole graph"):
+        from_ogb(tmp_path / "set")
+    edge_file.unlink()
     with pytest.raises(DataError, match="does not hold a whole graph"):
         from_ogb(tmp_path / "set")
