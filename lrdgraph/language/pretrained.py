@@ -96,13 +96,16 @@ def _content(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def load_pretrained(settings: TextSettings, device: torch.device, cache: Path | str | None = None) -> tuple[Any, Any]:
+def load_pretrained(
+    settings: TextSettings, device: torch.device, cache: Path | str | None = None, *, writes: bool = False
+) -> tuple[Any, Any]:
     """Tokenizer and model in evaluation mode. No weights are unpickled, and no remote code is run.
 
     Args:
         settings: model, revision and precision.
         device: where the model goes.
         cache: folder in which the weights of a GGUF file are kept unpacked, since that takes long; None keeps none.
+        writes: load a causal model together with its head, so that it writes text; else token states alone.
 
     Raises:
         MissingExtraError, DataError: as :func:`locate`; or files are missing, malformed or do not fit each other.
@@ -110,8 +113,8 @@ def load_pretrained(settings: TextSettings, device: torch.device, cache: Path | 
     """
     place = locate(settings.model)
     if cache is not None and isinstance(place, Path) and place.is_file():
-        place = _unpacked(place, settings, Path(cache))
-    tokenizer, model = _load(place, settings)
+        place = _unpacked(place, settings, Path(cache), writes)
+    tokenizer, model = _load(place, settings, writes)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.convert_ids_to_tokens(0)
     # on the right, no token's position depends on what else is in the batch
@@ -119,22 +122,22 @@ def load_pretrained(settings: TextSettings, device: torch.device, cache: Path | 
     return tokenizer, model.to(device).eval()
 
 
-def _unpacked(file: Path, settings: TextSettings, cache: Path) -> Path:
+def _unpacked(file: Path, settings: TextSettings, cache: Path, writes: bool) -> Path:
     """The folder of a GGUF file's weights in the precision asked for; made at the first call, and kept."""
-    folder = cache / f"gguf-{_content(file)}-{settings.dtype}"
+    folder = cache / f"gguf-{_content(file)}-{settings.dtype}{'-causal' if writes else ''}"
     with alone(folder.with_suffix(".lock")):
         settle_folder(folder)
         if not folder.is_dir():
-            parts = _load(file, settings)
+            parts = _load(file, settings, writes)
             with atomic_folder(folder) as out:
                 for part in parts:
                     part.save_pretrained(out)
     return folder
 
 
-def _load(place: Path | str, settings: TextSettings) -> tuple[Any, Any]:
+def _load(place: Path | str, settings: TextSettings, writes: bool) -> tuple[Any, Any]:
     import transformers
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
     source: dict[str, Any] = {"revision": settings.revision or "main", "trust_remote_code": False}
     weights: dict[str, Any] = {"use_safetensors": True}
@@ -150,7 +153,8 @@ def _load(place: Path | str, settings: TextSettings) -> tuple[Any, Any]:
             raise ConfigError(f"'{settings.model}' is an encoder-decoder; choose an encoder or a causal model.")
         tokenizer = AutoTokenizer.from_pretrained(folder, **source)
         dtype = getattr(torch, settings.dtype)
-        model, report = AutoModel.from_pretrained(
+        kind: Any = AutoModelForCausalLM if writes else AutoModel
+        model, report = kind.from_pretrained(
             folder, **source, **weights, config=config, dtype=dtype, output_loading_info=True
         )
     # transformers fills weights that a file lacks with random numbers and goes on; a pooler is not used here

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.diagnostics import Usage, warnings
+from lrdgraph.graph.relations import Relation
 from lrdgraph.models.evidence import Explanation
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.recommend import Recommendation, recommend
@@ -28,6 +29,7 @@ class Recommender(nn.Module, ABC):
         learns_last: in training, each transition is a row of its own with all of its history, and the last column alone
             has a target; else a row learns every transition of its window.
         reads_text: True for a model that reads language vectors whatever its settings.
+        latent_relations: the discovered relations as readers are to see them; labels may be set, names stay.
     """
 
     Settings: ClassVar[type]
@@ -35,6 +37,7 @@ class Recommender(nn.Module, ABC):
     trainable: bool = True
     learns_last: bool = False
     reads_text: bool = False
+    latent_relations: tuple[Relation, ...] = ()
 
     def __init__(self, inputs: ModelInputs, settings: Any) -> None:
         super().__init__()

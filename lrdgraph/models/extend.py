@@ -47,6 +47,7 @@ def extend(model: Recommender, ids: Sequence[str], vectors: np.ndarray) -> Recom
         grown = type(model)(inputs, model.settings)
     old, new = model.state_dict(), grown.state_dict()
     grown.load_state_dict({name: _rows_added(tensor, new[name], len(ids)) for name, tensor in old.items()})
+    grown.latent_relations = model.latent_relations
     device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
     return grown.to(device).train(model.training)
 

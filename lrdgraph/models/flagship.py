@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -17,6 +17,7 @@ from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.errors import ConfigError
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
+from lrdgraph.graph.relations import Relation
 from lrdgraph.models.base import pick
 from lrdgraph.models.evidence import (
     Explanation,
@@ -110,7 +111,7 @@ class Flagship(SequentialRecommender):
         d, n, k = settings.hidden_channels, inputs.num_items, settings.num_latent
         self.graph = graph
         self.num_predefined = len(graph.relations)
-        self.labels = (*(relation.label for relation in graph.relations), *(f"latent_{i}" for i in range(k)))
+        self.latent_relations = tuple(Relation(f"latent_{i}", "latent") for i in range(k))
         self.discovery = None
         pairs = lasting = torch.empty(2, 0, dtype=torch.int64)
         held_out = kept = None
@@ -180,7 +181,8 @@ class Flagship(SequentialRecommender):
         discovery, device = self.discovery, self.pairs.device
         if discovery is None:
             raise ConfigError("This model has no discovered relations; set num_latent above 0 and latent='discovered'.")
-        return enrich(self.graph, self.pairs.cpu(), lambda i, j: discovery.posterior(i.to(device), j.to(device)).cpu())
+        found = enrich(self.graph, self.pairs.cpu(), lambda i, j: discovery.posterior(i.to(device), j.to(device)).cpu())
+        return replace(found, latent=self.latent_relations)
 
     def item_vectors(self) -> Tensor:
         return self._vectors(self.mixture())
@@ -243,7 +245,8 @@ class Flagship(SequentialRecommender):
             latent = kernel[:, self.num_predefined :]
             owner, column, relation, value = self.latent_evidence.explain(pairs, latent, mixture, candidates)
             parts.append((owner, column, relation + self.num_predefined, value))
-        return explanation(pairs, parts, self.labels)
+        labels = tuple(relation.label for relation in (*self.graph.relations, *self.latent_relations))
+        return explanation(pairs, parts, labels)
 
     def _kept(self) -> tuple[Tensor, Tensor]:
         if self.training or torch.is_grad_enabled():

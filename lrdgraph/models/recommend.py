@@ -36,7 +36,7 @@ class Reason:
 
     Attributes:
         item: external id of the history item.
-        relation: label of the relation that runs from it; a latent one is named ``latent_0`` and so on.
+        relation: label of the relation that runs from it; a latent one that nobody named is ``latent_0`` and so on.
         seconds_ago: from that event to the request.
         weight: what the edge adds to the score.
     """

@@ -46,7 +46,7 @@ def test_weights_are_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(first, TextEncoder(settings).encode(TEXTS))
     opened: list[object] = []
     load = pretrained._load
-    monkeypatch.setattr(pretrained, "_load", lambda place, given: opened.append(place) or load(place, given))
+    monkeypatch.setattr(pretrained, "_load", lambda place, *rest: opened.append(place) or load(place, *rest))
     np.testing.assert_array_equal(TextEncoder(settings, cache).encode(TEXTS), first)
     assert opened == [folder]
 

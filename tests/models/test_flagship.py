@@ -102,7 +102,7 @@ def test_no_latent_relations_is_a_graph_of_predefined_edges() -> None:
     assert model.pairs.shape == (2, 0)
     assert model.discovery is None
     assert model.diagnostics() == {}
-    assert model.labels == tuple(r.label for r in model.graph.relations)
+    assert model.latent_relations == ()
     texts_unread = replace(shop.inputs(), text=None)
     build_model("lrdgraph", texts_unread, shop.TINY | {"num_latent": 0, "text": False})
 
