@@ -26,6 +26,7 @@ LAYERS = {
     "models": ["lrdgraph.models"],
     "training": ["lrdgraph.training"],
     "export": ["lrdgraph.export"],
+    "naming": ["lrdgraph.naming"],
     "experiment": ["lrdgraph.experiment"],
     "quality": ["lrdgraph.quality"],
     "cli": ["lrdgraph.cli"],

@@ -16,6 +16,7 @@ from lrdgraph.cli.download import download
 from lrdgraph.cli.encode import encode
 from lrdgraph.cli.evaluate import evaluate
 from lrdgraph.cli.export import export
+from lrdgraph.cli.name import name
 from lrdgraph.cli.prepare import prepare
 from lrdgraph.cli.quality import quality
 from lrdgraph.cli.recommend import recommend
@@ -24,7 +25,7 @@ from lrdgraph.cli.train import train
 from lrdgraph.errors import ConfigError, LrdgraphError
 
 app = typer.Typer(name="lrdgraph", rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-for _command in (download, prepare, encode, train, evaluate, recommend, relations, quality, export, demo):
+for _command in (download, prepare, encode, train, evaluate, recommend, relations, name, quality, export, demo):
     app.command()(_command)
 
 
@@ -46,8 +47,8 @@ def start(
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit
-    for name in modules or ():
-        _import(name)
+    for module in modules or ():
+        _import(module)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -45,6 +45,8 @@ def show_relations(found: Sequence[RelationSummary]) -> None:
 
 
 def _plain(summary: RelationSummary) -> dict[str, object]:
+    said = {key: value for key, value in asdict(summary.relation).items() if key != "kind"}
+    figures = {key: getattr(summary, key) for key in ("usage", "chosen", "confidence", "resembles")}
     pairs = {"examples": [example._asdict() for example in summary.examples]}
     shares = {"overlap": {name: overlap._asdict() for name, overlap in summary.overlap.items()}}
-    return asdict(summary) | pairs | shares | {"resembles": summary.resembles}
+    return said | figures | pairs | shares

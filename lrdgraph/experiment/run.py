@@ -35,6 +35,7 @@ from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.inputs import ModelInputs, model_inputs
 from lrdgraph.models.registry import build_model, model_class
+from lrdgraph.naming.file import FILE, named
 from lrdgraph.splits import Split, Targets, split
 from lrdgraph.storage import atomic_file, atomic_folder, read_json, settle_folder, write_json
 from lrdgraph.training.checkpoint import load_tensors, load_weights, save_tensors
@@ -201,10 +202,11 @@ def run_experiment(
 
 
 def load_run(folder: Path | str, device: str = "auto") -> Run:
-    """A finished or unfinished run's best model, from its folder alone.
+    """A finished or unfinished run's best model, from its folder alone, with the names of its relations there.
 
     Raises:
         DataError: files are missing, broken or do not fit together.
+        ConfigError: the file of names holds what it may not.
     """
     folder = Path(folder)
     about = _about(folder)
@@ -213,6 +215,7 @@ def load_run(folder: Path | str, device: str = "auto") -> Run:
     model = build_model(settings.model_name, inputs, settings.model_values)
     if model.trainable:
         load_weights(model, folder / "best")
+    model.latent_relations = named(model.latent_relations, folder / FILE)
     model.to(device_of(device)).eval()
     return Run(folder, settings, model, fields, about["fingerprint"])
 

@@ -14,6 +14,7 @@ from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.export.registry import discovered
 from lrdgraph.graph.enrichment import EnrichedGraph
 from lrdgraph.graph.item_graph import ItemGraph
+from lrdgraph.graph.relations import Relation
 
 NONE = "none"
 _TRIES = 100
@@ -42,7 +43,7 @@ class RelationSummary:
     """One discovered relation, or the state "none".
 
     Attributes:
-        name: of the relation; ``"none"`` for what the posterior leaves over.
+        relation: as it is named; its name is ``"none"`` for what the posterior leaves over.
         usage: its share of the posterior's mass over all candidate pairs, which is its mean posterior; all add up to 1.
         chosen: the share of candidate pairs of which it is the likeliest state.
         confidence: its mean posterior over those pairs, 0 where there are none.
@@ -50,12 +51,17 @@ class RelationSummary:
         overlap: predefined relation → how many of its top pairs that relation joins, beside how many of all.
     """
 
-    name: str
+    relation: Relation
     usage: float
     chosen: float
     confidence: float
     examples: tuple[Example, ...]
     overlap: dict[str, Overlap]
+
+    @property
+    def name(self) -> str:
+        """Of the relation, unique in its graph."""
+        return self.relation.name
 
     @property
     def resembles(self) -> str | None:
@@ -70,11 +76,24 @@ class RelationSummary:
         if like is not None:
             shares = self.overlap[like]
             told = f"; most like {like} ({shares.top:.0%} of its top pairs, {shares.all:.0%} of all)"
-        head = (
-            f"{self.name}: {self.usage:.1%} of the posterior, likeliest for {self.chosen:.1%} of pairs "
+        figures = (
+            f"{self.usage:.1%} of the posterior, likeliest for {self.chosen:.1%} of pairs "
             f"(mean posterior {self.confidence:.2f}){told}"
         )
-        return "\n".join([head, *(f"  {e.posterior:.2f}  {e.head_title} → {e.tail_title}" for e in self.examples)])
+        examples = [f"  {e.posterior:.2f}  {e.head_title} → {e.tail_title}" for e in self.examples]
+        return "\n".join([f"{_heading(self.relation)}: {figures}", *_about(self.relation), *examples])
+
+
+def _heading(relation: Relation) -> str:
+    return relation.name if relation.label == relation.name else f"{relation.label} ({relation.name})"
+
+
+def _about(relation: Relation) -> list[str]:
+    """A line with what is known of a relation besides its label, where anything is."""
+    ways = {True: "both ways", False: "head → tail", None: ""}[relation.symmetric]
+    by = f"proposed by {relation.proposed_by}" if relation.proposed_by else ""
+    parts = [part for part in (relation.description, ways, by) if part]
+    return [f"  {' · '.join(parts)}"] if parts else []
 
 
 def relation_report(
@@ -104,24 +123,24 @@ def relation_report(
     if not graph.num_pairs:
         raise DataError("The graph has no candidate pairs, so that no relation was discovered; allow text neighbours.")
     states = graph.mixture.double().numpy()
-    names = [relation.name for relation in graph.latent]
+    relations = list(graph.latent)
     rest = np.clip(1 - states.sum(1), 0, None)
     if rest.mean() > 1e-4:  # a softmax without the state "none" leaves rounding alone
-        states, names = np.column_stack([states, rest]), [*names, NONE]
+        states, relations = np.column_stack([states, rest]), [*relations, Relation(NONE, "latent")]
     likeliest = states.argmax(1)
     known = _known(graph.graph, *graph.latent_index.numpy())
     shown = pl.DataFrame({"id": graph.graph.items.series, "title": pl.Series(titles, dtype=pl.String)}).select(
         pl.when(pl.col("title") == "").then("id").otherwise("title")
     )
     return [
-        _summary(graph, name, states[:, k], likeliest == k, shown.to_series(), known, examples, top)
-        for k, name in enumerate(names)
+        _summary(graph, relation, states[:, k], likeliest == k, shown.to_series(), known, examples, top)
+        for k, relation in enumerate(relations)
     ]
 
 
 def _summary(
     graph: EnrichedGraph,
-    name: str,
+    relation: Relation,
     posterior: np.ndarray,
     chosen: np.ndarray,
     titles: pl.Series,
@@ -131,7 +150,7 @@ def _summary(
 ) -> RelationSummary:
     order = np.argsort(-posterior, kind="stable")
     return RelationSummary(
-        name=name,
+        relation=relation,
         usage=float(posterior.mean()),
         chosen=float(chosen.mean()),
         confidence=float(posterior[chosen].mean()) if chosen.any() else 0.0,

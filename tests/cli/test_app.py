@@ -15,7 +15,10 @@ from lrdgraph.cli import train as train_module
 from lrdgraph.models import registry
 from tests.cli.conftest import Command
 
-COMMANDS = ("download", "prepare", "encode", "train", "evaluate", "recommend", "relations", "quality", "export", "demo")
+COMMANDS = (
+    *("download", "prepare", "encode", "train", "evaluate", "recommend"),
+    *("relations", "name", "quality", "export", "demo"),
+)
 OWN_MODEL = """
 from dataclasses import dataclass
 import torch
