@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -108,7 +109,7 @@ def train_embedding(
         torch.manual_seed(seed)
         trained: Any = ERModel(
             triples_factory=factory,
-            interaction=model,
+            interaction=_interaction(model),
             entity_representations_kwargs=shape | {"initializer": "xavier_normal_"},
             relation_representations_kwargs=shape | {"initializer": "xavier_normal_"},
             loss=CrossEntropyLoss(),
@@ -119,18 +120,34 @@ def train_embedding(
             triples_factory=factory,
             optimizer=torch.optim.Adam(trained.parameters(), lr=chosen.learning_rate),
         )
-        loop.train(
-            factory,
-            num_epochs=chosen.epochs,
-            batch_size=chosen.batch_size,
-            label_smoothing=chosen.label_smoothing,
-            use_tqdm=False,
-        )
+        # PyKEEN collects garbage after every epoch, which need not walk all that stands before the first
+        gc.freeze()
+        try:
+            loop.train(
+                factory,
+                num_epochs=chosen.epochs,
+                batch_size=chosen.batch_size,
+                label_smoothing=chosen.label_smoothing,
+                use_tqdm=False,
+            )
+        finally:
+            gc.unfreeze()
     with torch.no_grad():
         parts = trained.entity_representations[0], trained.relation_representations[0]
         tables = [part(indices=None).detach() for part in parts]
     entities, relations = (torch.cat([t.real, t.imag], dim=1) if complex_ else t for t in tables)
     return GraphEmbedding(DECODERS[model](), entities.clone(), relations.clone(), names)
+
+
+def _interaction(model: str) -> Any:
+    """PyKEEN's interaction; that of DistMult, which stays the same function, as one matrix product."""
+    from pykeen.nn.modules import ComplExInteraction, DistMultInteraction
+
+    class Product(DistMultInteraction):  # type: ignore[misc]
+        def forward(self, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
+            return torch.einsum("...d,...d->...", h * r, t)
+
+    return ComplExInteraction() if model == "ComplEx" else Product()
 
 
 def embedding_family(model: str = "DistMult", settings: EmbeddingSettings | None = None) -> Family:

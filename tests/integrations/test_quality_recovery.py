@@ -16,7 +16,7 @@ from lrdgraph.quality.kge import DECODERS, EmbeddingSettings, embedding_family, 
 from lrdgraph.quality.recovery import rank_links, ranked_metrics, recover, recover_relation
 from tests.quality.worlds import planted_inputs
 
-SMALL = EmbeddingSettings(channels=16, epochs=30, batch_size=128, learning_rate=0.05)
+SMALL = EmbeddingSettings(channels=16, epochs=20, batch_size=128, learning_rate=0.05)
 
 
 @pytest.fixture(scope="module")
