@@ -143,7 +143,7 @@ def _interaction(model: str) -> Any:
     """PyKEEN's interaction; that of DistMult, which stays the same function, as one matrix product."""
     from pykeen.nn.modules import ComplExInteraction, DistMultInteraction
 
-    class Product(DistMultInteraction):  # type: ignore[misc]
+    class Product(DistMultInteraction):
         def forward(self, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
             return torch.einsum("...d,...d->...", h * r, t)
 

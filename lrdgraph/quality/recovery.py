@@ -74,7 +74,7 @@ def recover(
     methods: Mapping[str, PairFeatures],
     *,
     negatives: int = 10,
-    max_shown: int = 20_000,
+    max_shown: int = 5_000,
     seed: int = 0,
 ) -> dict[str, dict[str, Metrics]]:
     """Fit one head on each method's features and rank what is hidden; all methods get the same labels.
