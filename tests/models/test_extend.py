@@ -8,6 +8,7 @@ import torch
 
 from lrdgraph.batch import target_batch
 from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.graph.relations import Relation
 from lrdgraph.models.extend import extend
 from lrdgraph.models.registry import build_model
 from lrdgraph.splits import split
@@ -29,6 +30,12 @@ def grown(model):
 def batch(length: int = 5):
     targets = split(shop.shop()).targets("test")
     return target_batch(targets, np.arange(len(targets)), length)
+
+
+def test_names_of_relations_are_kept():
+    model = shop.model("lrdgraph")
+    model.latent_relations = (Relation("latent_0", "latent", "same colour"), Relation("latent_1", "latent"))
+    assert [relation.label for relation in grown(model).enriched().latent] == ["same colour", "latent_1"]
 
 
 def test_a_new_item_leads_to_what_its_text_says_and_is_recommended(trained):
