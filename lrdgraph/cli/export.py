@@ -36,6 +36,10 @@ def export(
     symmetric_once: Annotated[
         bool, typer.Option("--symmetric-once", help="One of (i, j) and (j, i) for relations known to be symmetric.")
     ] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Probabilities beside posteriors, by the calibration.json of quality."),
+    ] = None,
     base: Annotated[str | None, typer.Option(metavar="IRI", help="RDF: what all IRIs begin with.")] = None,
     language: Annotated[str | None, typer.Option(metavar="TAG", help="RDF: language of labels, as en.")] = None,
     confidence: Annotated[str | None, typer.Option(help="RDF: reification, triple-term, named-graph or none.")] = None,
@@ -51,9 +55,11 @@ def export(
         raise ConfigError(f"{to} is a folder; name a file, as {to / 'relations.tsv'}.")
     name = exporter_for(to, format)
     from lrdgraph.experiment import load_run
+    from lrdgraph.quality.calibration import load_calibrations
 
     options: dict[str, Any] = {"which": which, "symmetric_once": symmetric_once}
     options |= {} if items is None else {"items": _ids(items)}
+    options |= {} if calibration is None else {"calibration": load_calibrations(calibration)}
     rdf = {"base": base, "language": language, "confidence": confidence}
     options |= {key: value for key, value in rdf.items() if value is not None}
     count = write_triples(load_run(folder), to, threshold, top_k, relation, name, **options)
@@ -85,6 +91,10 @@ def write_triples(
         "corpus": run.fingerprint,
         "settings": config_hash(to_dict(settings)),
     }
+    for name, fitted in options.get("calibration", {}).items():
+        provenance[f"probability of {name}"] = (
+            f"that {fitted.relation} is recorded, among {fitted.negatives:g} random pairs for each that is"
+        )
     for option in ("base", "language", "confidence"):
         if option in options and not takes(format, option):
             raise ConfigError(f"Format '{format}' takes no --{option}; write RDF, as FILE.ttl, or leave it out.")

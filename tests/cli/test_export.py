@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 import polars as pl
 import pytest
 
 from data_loaders import load
 from lrdgraph import __version__
+from lrdgraph.evaluation.reliability import reliability
+from lrdgraph.quality.calibration import Calibration, save_calibrations
 from tests.cli.conftest import Command
 from tests.cli.world import ITEMS
 
@@ -74,6 +77,25 @@ def test_what_is_wrong_is_told(
     assert sentence in answer.err
     assert answer.err.count("\n") == 1
     assert not list(tmp_path.glob("x*"))
+
+
+def test_probabilities_by_the_file_of_quality(lrdgraph: Command, discovered: Path, tmp_path: Path) -> None:
+    measured = reliability(np.array([0.1, 0.9]), np.array([0, 1]))
+    halved = Calibration("complement", (0.0, 1.0), (0.0, 0.5), 10.0, 100, measured, measured)
+    save_calibrations(tmp_path / "calibration.json", {"latent_0": halved}, {})
+    options = ("--threshold", "0", "--calibration", tmp_path / "calibration.json")
+    answer = lrdgraph("export", discovered, "--to", tmp_path / "x.parquet", *options)
+    assert answer.status == 0, answer.err
+    table = pl.read_parquet(tmp_path / "x.parquet")
+    first, second = (table.filter(relation=name) for name in ("latent_0", "latent_1"))
+    assert np.allclose(first["probability"], first["posterior"] / 2)
+    assert (first["calibrated"].unique().to_list(), second["calibrated"].unique().to_list()) == ([True], [False])
+    assert second["probability"].null_count() == second.height > 0
+    about = json.loads(pl.read_parquet_metadata(tmp_path / "x.parquet")["lrdgraph"])
+    assert about["probability of latent_0"] == "that complement is recorded, among 10 random pairs for each that is"
+    answer = lrdgraph("export", discovered, "--to", tmp_path / "y.nt", "--calibration", tmp_path / "gone.json")
+    assert answer.status == 2
+    assert "gone.json does not exist" in answer.err
 
 
 def test_prepare_adds_a_knowledge_graph(lrdgraph: Command, shop: Path, tmp_path: Path) -> None:
