@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lrdgraph import __version__
@@ -144,6 +144,7 @@ def test_where_it_comes_from(tmp_path: Path):
     ids=st.lists(TEXT, min_size=6, max_size=6, unique=True),
     confidence=st.sampled_from(["reification", "triple-term", "named-graph", "none"]),
 )
+@example(ids=["a\r", 'b"', "c\\", "<d>\n", "é %41", "墨"], confidence="triple-term")
 def test_every_line_is_valid_and_every_text_is_there(ids, confidence, tmp_path_factory):
     source = enriched(ids[:4], colours=ids[4:], names=[ids[0] + "r", "b"])
     found = lines(
