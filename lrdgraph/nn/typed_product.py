@@ -127,7 +127,7 @@ def _begins(sizes: Tensor) -> Tensor:
 
 def _blocks(begin: Tensor, total: int) -> Iterator[tuple[slice, slice]]:
     """Segments, and what stands in them, about a block at a time; a segment is never cut."""
-    marks = block_size() * torch.arange(1, -(-total // block_size()), device=begin.device)
+    marks = block_size() * torch.arange(1, max(1, -(-total // block_size())), device=begin.device)
     cuts = torch.searchsorted(begin, marks).unique()
     cuts = cuts[cuts < len(begin)]
     segment = at = 0
