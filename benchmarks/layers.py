@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -208,6 +209,10 @@ def in_a_process(name: str, sizes: argparse.Namespace) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         return {"left_out": f"took more than {sizes.timeout} s"}
+    except subprocess.CalledProcessError as error:
+        if error.returncode != -signal.SIGKILL:
+            raise
+        return {"left_out": "was killed, which is what happens when memory runs out"}
     return json.loads(done.stdout.splitlines()[-1])
 
 
