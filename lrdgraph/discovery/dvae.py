@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from math import inf
 from typing import Literal
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from lrdgraph.discovery.decoders import make_decoder
-from lrdgraph.discovery.encoders import StandardText, make_encoder
+from lrdgraph.discovery.encoders import PairEncoder, StandardText, make_encoder
 from lrdgraph.discovery.likelihood import base_measure, draw_items, log_likelihoods
 from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published, straight_through
 from lrdgraph.errors import ConfigError, DataError
@@ -45,6 +46,9 @@ class RelationDVAE(nn.Module):
     as by anything, and worse by every relation that has learned something (by Jensen's inequality, its scores are below
     their normaliser on average), so the bound itself teaches the encoder to answer "none"; no label is needed.
 
+    **Prior.** ``p(r)`` is the same for all pairs, or, after :func:`lrdgraph.discovery.text_prior.start_from_texts`,
+    ``p(r | i, j)`` as texts alone give it.
+
     **Many relations.** The exact sum asks the decoder about every relation of every pair. With ``estimator="gumbel"``
     it is asked about one relation of each pair, drawn by :func:`lrdgraph.discovery.objectives.straight_through` from
     those other than "none"; "none", which costs nothing, still counts with its exact mass. K is then the width of the
@@ -76,6 +80,7 @@ class RelationDVAE(nn.Module):
     text: Tensor
     log_popularity: Tensor
     log_prior: Tensor
+    prior_encoder: PairEncoder | None
 
     def __init__(
         self,
@@ -107,9 +112,10 @@ class RelationDVAE(nn.Module):
         self.num_states = num_latent + int(none_state)
         self.register_buffer("text", text.detach().float(), persistent=False)
         self.register_buffer("log_popularity", base_measure(popularity, len(text) - 1), persistent=False)
-        self.register_buffer("log_prior", _log_prior(prior, self.num_states), persistent=False)
+        self.register_buffer("log_prior", _log_weights(prior, self.num_states), persistent=False)
         self.standard = StandardText(self.text[1:]) if standardise else nn.Identity()
         self.encoder = make_encoder(encoder, text.shape[1], self.num_states, hidden_channels)
+        self.prior_encoder = None
         self.decoder = make_decoder(decoder)
         self.project: nn.Linear | None = None
         self.relation_vectors: nn.Parameter | None = None
@@ -120,10 +126,24 @@ class RelationDVAE(nn.Module):
 
     def logits(self, i: Tensor, j: Tensor) -> Tensor:
         """Encoder logits ``(P, S)`` of pairs ``(P,)``; what depends on one item is computed once for each item."""
+        return self._logits(self.encoder, i, j)
+
+    def _logits(self, encoder: PairEncoder, i: Tensor, j: Tensor) -> Tensor:
         nodes, where = torch.cat([i.flatten(), j.flatten()]).unique(return_inverse=True)
-        terms = self.encoder.items(self.standard(embedding(nodes, self.text)))
+        terms = encoder.items(self.standard(embedding(nodes, self.text)))
         first, second = where.split([i.numel(), j.numel()])
-        return self.encoder.pairs(terms, first.view_as(i), second.view_as(j))
+        return encoder.pairs(terms, first.view_as(i), second.view_as(j))
+
+    def keep_prior(self) -> None:
+        """Make what the encoder says now the prior ``p(r | i, j)``; the copy is frozen and saved with the weights."""
+        self.prior_encoder = deepcopy(self.encoder).requires_grad_(False)
+
+    def _log_prior(self, i: Tensor, j: Tensor) -> Tensor:
+        """``(S,)`` of all pairs, or ``(P, S)`` of each."""
+        if self.prior_encoder is None:
+            return self.log_prior
+        with torch.no_grad():
+            return self._logits(self.prior_encoder, i, j).log_softmax(-1)
 
     def state_posterior(self, i: Tensor, j: Tensor) -> Tensor:
         """``q(state | i, j)`` ``(P, S)``, "none" first where there is one; rows sum to 1."""
@@ -204,9 +224,10 @@ class RelationDVAE(nn.Module):
         if self.none_state:
             log_tail = torch.cat([self.log_popularity[j][:, None], log_tail], dim=1)
             log_head = torch.cat([self.log_popularity[i][:, None], log_head], dim=1)
+        log_prior = self._log_prior(i, j)
         if warm_up:
-            return guided(logits, log_tail, log_head, self.log_prior, self.beta)
-        return elbo(logits, log_tail, log_head, self.log_prior, self.beta, weight)
+            return guided(logits, log_tail, log_head, log_prior, self.beta)
+        return elbo(logits, log_tail, log_head, log_prior, self.beta, weight)
 
     def published_loss(
         self,
@@ -240,7 +261,7 @@ class RelationDVAE(nn.Module):
         )
 
 
-def _log_prior(prior: Sequence[float] | None, states: int) -> Tensor:
+def _log_weights(prior: Sequence[float] | None, states: int) -> Tensor:
     weights = torch.ones(states) if prior is None else torch.as_tensor(prior, dtype=torch.float32)
     if weights.shape != (states,) or not bool(((weights > 0) & weights.isfinite()).all()):
         raise ConfigError(f"A prior needs {states} positive weights, one for each state; got {weights.tolist()}.")

@@ -45,7 +45,7 @@ def elbo(
     Args:
         logits: ``(P, S)`` of the encoder.
         log_tail, log_head: ``(P, S)`` log-likelihoods of the decoder under each state.
-        log_prior: ``(S,)``.
+        log_prior: ``(S,)``, or ``(P, S)`` of each pair.
         beta: weight of the KL term.
         weight: ``(P, n)`` where the log-likelihoods are ``(P, n)`` ones that stand for those of all states, such as
             that of a sampled relation; None for q itself.

@@ -15,6 +15,8 @@ from lrdgraph.discovery.diagnostics import Usage, usage
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
+from lrdgraph.discovery.pairs import history_pairs as neighbouring_pairs
+from lrdgraph.discovery.text_prior import start_from_texts
 from lrdgraph.errors import ConfigError
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
 from lrdgraph.graph.relations import Relation
@@ -55,6 +57,9 @@ class FlagshipSettings(SequentialSettings):
         cooccurrence_neighbours: candidate pairs per item from training histories. A pair that one person's events alone
             would make is no edge for the convolution, nor for that person in training.
         encoder, decoder, discovery_channels, none_state, beta: of the DVAE.
+        discovery_prior: ``"texts"`` begins with, and stays near, what texts alone say of a pair
+            (:func:`lrdgraph.discovery.text_prior.start_from_texts`); ``"uniform"`` begins at random.
+        decoder_scale: the decoder reads item vectors times a learnt number, which begins so; they are short.
         discovery_text: ``"shuffled"`` deals the texts that discovery and candidate pairs read to the items at random (a
             control); item vectors read their own in any case.
         objective: ``"elbo"``, or ``"published"``, that of the public LRD code, which knows no "none" state.
@@ -80,12 +85,14 @@ class FlagshipSettings(SequentialSettings):
     discovery_channels: int = 32
     none_state: bool = True
     beta: float = 1.0
+    discovery_prior: Literal["texts", "uniform"] = "texts"
+    decoder_scale: float = 3.0
     discovery_text: Literal["own", "shuffled"] = "own"
     objective: Literal["elbo", "published"] = "elbo"
     estimator: Literal["exact", "gumbel"] = "exact"
     warm_up_epochs: int = 0
     discovery_training: Literal["joint", "first"] = "joint"
-    discovery_weight: float = 0.1
+    discovery_weight: float = 0.5
     discovery_pairs: int = 512
     knowledge_weight: float = 0.0
     knowledge_edges: int = 512
@@ -138,6 +145,14 @@ class Flagship(SequentialRecommender):
                     own_tables=False,
                     estimator=settings.estimator,
                 )
+                self.log_scale = nn.Parameter(torch.tensor(settings.decoder_scale).log())
+                if settings.discovery_prior == "texts":
+                    if settings.encoder != "interaction" or settings.objective == "published":
+                        raise ConfigError(
+                            "A prior from texts needs the interaction encoder and the ELBO; set discovery_prior to "
+                            "'uniform'."
+                        )
+                    self.discovery.keep_prior()  # filled before the first epoch, or by a checkpoint
         self.warming_up = False
         self.unseen = UnseenItems(inputs.had[0], inputs.had[1], n)
         self.register_buffer("pairs", pairs, persistent=False)
@@ -280,10 +295,12 @@ class Flagship(SequentialRecommender):
             negative = self.unseen(batch.user, batch.history.size(1))
             return discovery.published_loss(batch.history, target[:, -1], negative, raw, latent, skip_first=False)
         i, j = batch_pairs(batch.history, target, self.settings.discovery_pairs)
-        return discovery.loss(i, j, raw, latent, warm_up=self.warming_up)
+        return discovery.loss(i, j, raw * self.log_scale.exp(), latent, warm_up=self.warming_up)
 
     def start_epoch(self, epoch: int) -> None:
         self.warming_up = epoch < self.settings.warm_up_epochs
+        if self.discovery is not None and self.settings.discovery_prior == "texts" and not epoch:
+            start_from_texts(self.discovery, neighbouring_pairs(self.inputs.sequences()))
         if self.discovery is not None and self.settings.discovery_training == "first":
             train_first(self.discovery, self.inputs, epoch)
 

@@ -7,6 +7,7 @@ import torch
 from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.fit import discover
 from lrdgraph.discovery.pairs import history_pairs
+from lrdgraph.discovery.text_prior import start_from_texts
 from lrdgraph.models.inputs import ModelInputs
 
 
@@ -36,5 +37,7 @@ def train_first(dvae: RelationDVAE, inputs: ModelInputs, epoch: int, passes: int
         num_negatives=dvae.num_negatives,
     ).to(dvae.text.device)
     pairs = history_pairs(inputs.sequences()).to(dvae.text.device)
+    if dvae.prior_encoder is not None:
+        start_from_texts(twin, pairs)
     discover(twin, pairs, epochs=passes, learning_rate=0.005, seed=torch.initial_seed() % 2**31)
     dvae.encoder.load_state_dict(twin.encoder.state_dict())
