@@ -145,7 +145,8 @@ class Flagship(SequentialRecommender):
                     own_tables=False,
                     estimator=settings.estimator,
                 )
-                self.log_scale = nn.Parameter(torch.tensor(settings.decoder_scale).log())
+                if self._joint and settings.objective == "elbo":
+                    self.log_scale = nn.Parameter(torch.tensor(settings.decoder_scale).log())
                 if settings.discovery_prior == "texts":
                     if settings.encoder != "interaction" or settings.objective == "published":
                         raise ConfigError(
@@ -178,6 +179,10 @@ class Flagship(SequentialRecommender):
             )
             self.latent_evidence = MixtureEvidence(pairs, n) if k else None
             self.held_out = held_out
+
+    @property
+    def _joint(self) -> bool:
+        return self.settings.discovery_weight > 0 and self.settings.discovery_training == "joint"
 
     def mixture(self) -> Tensor:
         """``w (P, K)``: the weight of each latent relation on each candidate pair."""
@@ -279,8 +284,7 @@ class Flagship(SequentialRecommender):
         terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
         total = terms["recommendation"]
         raw = self.items()
-        joint = self.settings.discovery_weight and self.settings.discovery_training == "joint"
-        if self.discovery is not None and joint and batch.target is not None:
+        if self.discovery is not None and self._joint and batch.target is not None:
             found = self._discovery_loss(self.discovery, batch, batch.target, raw)
             total = total + self.settings.discovery_weight * found.total
             terms |= {f"discovery/{name}": value for name, value in found.terms().items()}

@@ -14,6 +14,7 @@ from tests.models import shop
 
 TINY = {"hidden_channels": 16, "num_layers": 1, "max_length": 5}
 JOINT = TINY | {"discovery_channels": 8, "num_latent": 2, "text_neighbours": 3}
+RANDOM_START = {"discovery_prior": "uniform"}
 SMALL = {"hidden_channels": 16, "max_length": 5}
 AWARE = TINY | {"num_heads": 2, "discovery_channels": 8, "num_negatives": 4}
 PUBLISHED = {
@@ -42,13 +43,14 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "fixed": JOINT | {"latent": "fixed"},
         "no graph": JOINT | {"graph_layers": 0},
         "no evidence": JOINT | {"evidence": False},
-        "knowledge": JOINT | {"knowledge_weight": 0.5, "discovery_weight": 0.0, "encoder": "additive"},
+        "knowledge": JOINT | {"knowledge_weight": 0.5, "discovery_weight": 0.0, "encoder": "additive"} | RANDOM_START,
         "no texts in items": JOINT | {"text": False, "none_state": False, "two_hop_neighbours": 4},
         "texts alone": JOINT | {"use_id": False},
         "sampled": JOINT | {"loss": "gbce", "num_negatives": 7},
         "shuffled texts, warm-up": JOINT | {"discovery_text": "shuffled", "warm_up_epochs": 1},
-        "published objective": JOINT | {"objective": "published", "none_state": False},
+        "published objective": JOINT | {"objective": "published", "none_state": False} | RANDOM_START,
         "discovery first": JOINT | {"discovery_training": "first"},
+        "random start": JOINT | RANDOM_START,
         "one relation drawn": JOINT | {"estimator": "gumbel"},
     },
     "gru4rec": {

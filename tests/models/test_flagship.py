@@ -48,7 +48,7 @@ def gradients(model: Flagship) -> dict[str, Tensor | None]:
 @through
 @pytest.mark.parametrize("encoder", ["interaction", "additive"])
 def test_recommendation_teaches_discovery_through_the_latent_edges(values: dict[str, Any], encoder: str) -> None:
-    found = gradients(flagship(encoder=encoder, **values))
+    found = gradients(flagship(encoder=encoder, discovery_prior="uniform", **values))
     assert len(found) >= 4
     for name, gradient in found.items():
         assert gradient is not None, name
