@@ -5,7 +5,7 @@
 A page asks for a piece by name, as ``<!-- relations: complement -->`` up to ``<!-- end -->``. Pieces are the tasks
 (``pairs``, ``complement``, ``substitute``), ``stability`` and ``provenance``, from ``results/relations-office.json``;
 ``alignment``, ``novelty`` and ``calibration`` from ``results/relations-office-quality.json``, which is the
-``quality.json`` of a run.
+``quality.json`` of a run; ``joint`` from ``results/stability-office.json``, by ``benchmarks/stability.py``.
 """
 
 from __future__ import annotations
@@ -60,6 +60,18 @@ def stability(result: dict[str, Any]) -> str:
     states, seeds = held["own texts"]["states"], len(held["own texts"]["each"]["usage"])
     caption = f"{held['pairs']:,} held-out pairs, {seeds} seeds, {states} states; means over seeds and pairs of seeds."
     return f"{markdown(head, rows)}\n\n{caption}"
+
+
+def joint(held: dict[str, Any]) -> str:
+    """Agreement and usage in trained recommenders."""
+    rows = []
+    for texts, sets in held["metrics"].items():
+        for pairs, figures in sets.items():
+            rand = f"{figures['adjusted_rand']:.3f}" if "adjusted_rand" in figures else "–"
+            usage = [f"{figures[name]:.3f}" for name in ("perplexity", "information")]
+            rows.append([texts, f"{pairs} ({figures['pairs']:,})", str(figures["seeds"]), rand, *usage])
+    head = ["discovery reads", "pairs", "seeds", "adjusted Rand index", "perplexity", "information, nat"]
+    return f"{markdown(head, rows)}\n\nOf {next(iter(held['metrics']['own texts'].values()))['states']} states."
 
 
 def provenance(result: dict[str, Any]) -> str:
@@ -152,6 +164,7 @@ def render(page: Path, results: Path) -> tuple[str, list[Plot]]:
     text = page.read_text(encoding="utf-8")
     result = _read(results / "relations-office.json") or {"records": {}}
     quality = _read(results / "relations-office-quality.json")
+    trained = _read(results / "stability-office.json")
     plots: list[Plot] = []
 
     def calibrated(held: dict[str, Any]) -> str:
@@ -162,6 +175,7 @@ def render(page: Path, results: Path) -> tuple[str, list[Plot]]:
     tasks: dict[str, Callable[[], str]] = {
         **{task: (lambda task=task: recovery(task, result)) for task in ("pairs", "complement", "substitute")},
         "stability": lambda: stability(result),
+        "joint": lambda: WAITING if trained is None else joint(trained),
         "provenance": lambda: provenance(result),
     }
     of_run: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from lrdgraph.discovery.decoders import DotDecoder
 from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.fit import discover
 from lrdgraph.discovery.pairs import history_pairs
+from lrdgraph.discovery.text_prior import start_from_texts
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.quality.features import Family, PairFeatures
 
@@ -26,11 +27,14 @@ class DiscoverySettings:
 
     Attributes:
         max_gap: how many events apart the two items of a training pair may stand.
+        prior: ``"uniform"`` with a random start, or ``"texts"``
+            (:func:`lrdgraph.discovery.text_prior.start_from_texts`), steadier, and blind to what texts keep apart.
         num_latent, hidden_channels, encoder, decoder, none_state, beta, num_negatives, random_share: of the DVAE.
         epochs, batch_size, learning_rate, warm_up: of its training.
     """
 
     max_gap: int = 3
+    prior: Literal["uniform", "texts"] = "uniform"
     num_latent: int = 5
     hidden_channels: int = 64
     encoder: str = "interaction"
@@ -58,10 +62,13 @@ def train_discovery(
     """
     chosen: dict[str, Any] = dict(vars(settings or DiscoverySettings()))
     chosen.pop("max_gap")
+    prior = chosen.pop("prior")
     training = {name: chosen.pop(name) for name in ("epochs", "batch_size", "learning_rate", "warm_up")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         dvae = RelationDVAE(inputs.need_text("discovery"), popularity=inputs.popularity, **chosen)
+        if prior == "texts":
+            start_from_texts(dvae, pairs)
         discover(dvae, pairs, seed=seed, **training)
     return dvae.eval()
 
