@@ -43,7 +43,9 @@ def start_from_texts(dvae: RelationDVAE, pairs: Tensor) -> None:
       state where that is below log 1.5. Texts that say nothing of histories leave almost every pair there.
     - *about*: k-means puts the means ``(y_i + y_j) / 2`` of the near pairs into K clusters, the relations.
 
-    Chance (random pairs, starts of k-means, a little noise) follows torch's own generator.
+    Which pairs are drawn and where k-means starts are always the same, so that the start follows from the data: two
+    optima of k-means may be as good, and every seed should take the same. A little noise, of torch's own generator, is
+    added to all weights.
 
     Args:
         dvae: with an interaction encoder; its encoder is overwritten.
@@ -58,7 +60,8 @@ def start_from_texts(dvae: RelationDVAE, pairs: Tensor) -> None:
     encoder, k, first = dvae.encoder, dvae.num_latent, int(dvae.none_state)
     if not isinstance(encoder, InteractionEncoder):
         raise ConfigError("A prior from texts needs the interaction encoder; set the prior to 'uniform'.")
-    pairs = pairs[:, torch.randperm(pairs.size(1), device=pairs.device)[:MOST_PAIRS]].cpu()
+    fixed = torch.Generator().manual_seed(0)
+    pairs = pairs.cpu()[:, torch.randperm(pairs.size(1), generator=fixed)[:MOST_PAIRS]]
     if pairs.size(1) < 2 * k:
         raise ConfigError(
             f"A prior from texts needs 2 pairs of training events for each of {k} relations, and there are "
@@ -69,13 +72,13 @@ def start_from_texts(dvae: RelationDVAE, pairs: Tensor) -> None:
         axes = _main_directions(text[1:], encoder.head.weight.size(0))
         y = text @ axes.T  # (N + 1, D)
         i, j = pairs
-        a, b = draw_items(dvae.log_popularity.cpu(), 2 * pairs.size(1)).view(2, -1)
+        a, b = draw_items(dvae.log_popularity.cpu(), 2 * pairs.size(1), fixed).view(2, -1)
         products = torch.cat([y[i] * y[j], y[a] * y[b]]).numpy()
         near = LogisticRegression(max_iter=500).fit(products, np.repeat([1, 0], pairs.size(1)))
         weight, bias = torch.from_numpy(near.coef_[0]).float(), float(near.intercept_[0])
         close = pairs[:, (y[i] * y[j]) @ weight + bias > math.log(ODDS)]
         means = (y[pairs] if close.size(1) < 100 * k else y[close]).mean(0)
-        about = KMeans(k, n_init=10, random_state=int(torch.randint(2**31, ()))).fit(means.numpy())
+        about = KMeans(k, n_init=10, random_state=0).fit(means.numpy())
         centres = torch.from_numpy(about.cluster_centers_).float()  # (K, D)
         # the squared distance to a centre, less what all centres have in common, which no softmax sees
         slope, level = centres - centres.mean(0), centres.square().sum(1)
