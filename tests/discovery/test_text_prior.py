@@ -69,7 +69,7 @@ def test_seeds_agree_and_without_the_start_they_do_not() -> None:
             torch.manual_seed(seed)
             chance.append(RelationDVAE(texts(), TOPICS, 8, own_tables=False).state_posterior(i, j).argmax(1))
     for a, b in itertools.combinations(range(3), 2):
-        assert adjusted_rand_score(same[a], same[b]) > 0.95
+        assert adjusted_rand_score(same[a], same[b]) > 0.9
         assert adjusted_rand_score(chance[a], chance[b]) < 0.7
 
 
