@@ -29,7 +29,7 @@ class Plot:
         path: of the SVG file.
         title: for who cannot see it.
         caption: stands below.
-        kind: ``"bars"`` or ``"curves"``.
+        kind: ``"bars"``, ``"curves"`` or ``"reliability"``.
         data: figures and labels, in JSON's types.
     """
 
@@ -100,7 +100,7 @@ def draw(plot: Plot) -> None:
         raise MissingExtraError("Plots need matplotlib; install it with 'pip install lrdgraph[benchmarks]'.") from None
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
-        (_draw_bars if plot.kind == "bars" else _draw_curves)(figure, plot.data)
+        _DRAWN[plot.kind](figure, plot.data)
         with atomic_file(plot.path) as temporary:
             about = {"Title": plot.title, "Description": plot.digest, "Date": None}
             figure.savefig(temporary, format="svg", metadata=about)
@@ -137,3 +137,17 @@ def _draw_curves(figure: Any, lines: list[Any]) -> None:
     axis.set_xlabel("seconds of training and validating")
     axis.set_ylabel(f"validation {' / '.join(dict.fromkeys(metric for _, metric, *_ in lines))}")
     axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _draw_reliability(figure: Any, lines: list[Any]) -> None:
+    figure.set_size_inches(4.2, 3.6)
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
+    for label, stated, found in lines:
+        axis.plot(stated, found, marker="o", markersize=3, linewidth=1, label=label)
+    axis.set_xlabel("stated")
+    axis.set_ylabel("share of recorded links")
+    axis.legend(frameon=False, fontsize=7)
+
+
+_DRAWN = {"bars": _draw_bars, "curves": _draw_curves, "reliability": _draw_reliability}

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import markdown
-from benchmarks.plots import STYLE, Plot
+from benchmarks.plots import Plot, draw
 from benchmarks.summary import mean_deviation
-from lrdgraph.errors import ConfigError, LrdgraphError, MissingExtraError, nearest
+from lrdgraph.errors import ConfigError, LrdgraphError, nearest
 from lrdgraph.storage import atomic_file, read_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,31 +128,6 @@ def calibration(quality: dict[str, Any], image: Path, page: Path) -> tuple[str, 
     head = ["relation", "random pairs per link", "ECE", "calibrated", "Brier", "calibrated", "of the base rate"]
     plot = Plot(image, "Reliability of posteriors and of calibrated probabilities", "", "reliability", curves)
     return f"{markdown(head, rows)}\n\n![{plot.title}]({os.path.relpath(image, page.parent)})", plot
-
-
-def draw(plot: Plot) -> None:
-    """Write the reliability curves.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("Plots need matplotlib; install it with 'pip install lrdgraph[benchmarks]'.") from None
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(layout="constrained", figsize=(4.2, 3.6))
-        axis = figure.subplots()
-        axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
-        for label, stated, found in plot.data:
-            axis.plot(stated, found, marker="o", markersize=3, linewidth=1, label=label)
-        axis.set_xlabel("stated")
-        axis.set_ylabel("share of recorded links")
-        axis.legend(frameon=False, fontsize=7)
-        with atomic_file(plot.path) as temporary:
-            about = {"Title": plot.title, "Description": plot.digest, "Date": None}
-            figure.savefig(temporary, format="svg", metadata=about)
 
 
 def render(page: Path, results: Path) -> tuple[str, list[Plot]]:

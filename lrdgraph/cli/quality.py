@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lrdgraph.cli.console import say, show_table
-from lrdgraph.errors import DataError
 
 if TYPE_CHECKING:
     from lrdgraph.experiment import Run
     from lrdgraph.quality.report import Assessment
-    from lrdgraph.splits import Split
 
 
 def quality(
@@ -35,12 +32,14 @@ def quality(
     """
     from lrdgraph.experiment import load_run
     from lrdgraph.experiment.provenance import provenance
+    from lrdgraph.experiment.run import corpus_of
     from lrdgraph.quality.calibration import save_calibrations
     from lrdgraph.quality.report import assess
     from lrdgraph.storage import write_json
 
     run = load_run(folder, "cpu")
-    found = assess(run.model, _split(run, data), negatives=negatives, seed=seed)
+    _, parts = corpus_of(run, data)
+    found = assess(run.model, parts, negatives=negatives, seed=seed)
     show_assessment(found)
     hidden = {name: _recovered(run, name, negatives, epochs, seed) for name in hide or ()}
     for name, methods in hidden.items():
@@ -83,20 +82,6 @@ def show_assessment(found: Assessment) -> None:
 
 def _names(found: Assessment) -> list[str]:
     return list(dict.fromkeys(entry.latent for entry in found.alignment))
-
-
-def _split(run: Run, data: str | None) -> Split:
-    from lrdgraph.experiment.run import load_corpus
-    from lrdgraph.splits import split
-
-    settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
-    corpus = load_corpus(settings)
-    if corpus.fingerprint != run.fingerprint:
-        raise DataError(
-            f"{settings.data.source} holds corpus {corpus.fingerprint[:12]}, but {run.folder} was trained on "
-            f"{run.fingerprint[:12]}; name that data with --data."
-        )
-    return split(corpus, settings.data.split, fractions=settings.data.fractions)
 
 
 def _recovered(run: Run, name: str, negatives: int, epochs: int, seed: int) -> dict[str, dict[str, float]]:

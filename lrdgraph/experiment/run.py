@@ -234,25 +234,35 @@ def evaluate_run(
         DataError: the corpus at the recorded (or given) source is not the one trained on, or the run has no result.
     """
     run = load_run(folder)
-    settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
-    corpus = corpus if corpus is not None else load_corpus(settings)
-    if corpus.fingerprint != run.fingerprint:
-        raise DataError(
-            f"{settings.data.source} holds corpus {corpus.fingerprint[:12]}, but {run.folder} was trained on "
-            f"{run.fingerprint[:12]}; name that data with --data."
-        )
-    parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
+    corpus, parts = corpus_of(run, data, corpus)
+    asked = run.settings.evaluation
     result = _result(run.folder / "result.json")
     found = {}
     for request in get_args(RequestTime):
-        suffix = "" if request == settings.evaluation.request else f"@{request}"
-        found[suffix] = validate(run.model, parts, role, replace(settings.evaluation, request=request))
+        suffix = "" if request == asked.request else f"@{request}"
+        found[suffix] = validate(run.model, parts, role, replace(asked, request=request))
         result["metrics"][role + suffix] = found[suffix].metrics
         result["buckets"][role + suffix] = found[suffix].buckets
     result.setdefault("targets", {})[role] = _targets_hash(corpus, parts.targets(role))
     save_ranks(run.folder / f"ranks-{role}.parquet", found)
     write_json(run.folder / "result.json", result)
     return found[""]
+
+
+def corpus_of(run: Run, data: str | None = None, corpus: Corpus | None = None) -> tuple[Corpus, Split]:
+    """The corpus that a run was trained on, read from its recorded (or given) source where None, and its split.
+
+    Raises:
+        DataError: it is another corpus.
+    """
+    settings = run.settings.data if data is None else replace(run.settings.data, source=data)
+    corpus = corpus if corpus is not None else load_corpus(replace(run.settings, data=settings))
+    if corpus.fingerprint != run.fingerprint:
+        raise DataError(
+            f"{settings.source} holds corpus {corpus.fingerprint[:12]}, but {run.folder} was trained on "
+            f"{run.fingerprint[:12]}; name that data with --data."
+        )
+    return corpus, split(corpus, settings.split, fractions=settings.fractions)
 
 
 def _targets_hash(corpus: Corpus, targets: Targets) -> str:

@@ -145,6 +145,8 @@ class Flagship(SequentialRecommender):
                     own_tables=False,
                     estimator=settings.estimator,
                 )
+                if not settings.decoder_scale > 0:
+                    raise ConfigError(f"decoder_scale is {settings.decoder_scale}; it must be above 0.")
                 if self._joint and settings.objective == "elbo":
                     self.log_scale = nn.Parameter(torch.tensor(settings.decoder_scale).log())
                 if settings.discovery_prior == "texts":

@@ -192,3 +192,16 @@ def test_what_is_compiled_is_the_transformer_and_weights_keep_their_names(monkey
     model.compile_parts()
     assert compiled == ["CausalTransformer"]
     assert model.state_dict().keys() == names
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"decoder_scale": 0.0}, "decoder_scale is 0.0; it must be above 0"),
+        ({"encoder": "additive"}, "needs the interaction encoder and the ELBO; set discovery_prior to 'uniform'"),
+        ({"objective": "published", "none_state": False}, "set discovery_prior to 'uniform'"),
+    ],
+)
+def test_settings_of_the_prior_that_do_not_fit(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        flagship(**values)
