@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = {
-    "ground": ["lrdgraph.errors", "lrdgraph.storage", "lrdgraph.vocabulary", "lrdgraph.config"],
+    "ground": ["lrdgraph.errors", "lrdgraph.faiss", "lrdgraph.storage", "lrdgraph.vocabulary", "lrdgraph.config"],
     "corpus": ["lrdgraph.corpus", "lrdgraph.splits", "lrdgraph.batch"],
     "data_loaders": ["data_loaders"],
     "language": ["lrdgraph.language"],
@@ -40,7 +40,7 @@ TOP_LEVEL = {
 CATCH_ALL = {"utils", "util", "helpers", "helper", "common", "misc"}
 UNPICKLERS = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 # Distributions whose module has another name.
-MODULE_OF = {"scikit-learn": "sklearn"}
+MODULE_OF = {"scikit-learn": "sklearn", "faiss-cpu": "faiss"}
 
 
 def python_files(*folders: str) -> list[Path]:
