@@ -43,8 +43,9 @@ SAFE_EXPONENT = 60.0
 class _HeadAttention(torch.autograd.Function):
     """Self-attention of many short sequences: ``(n, S, 3 · heads · width), heads → (n, S, heads · width)``.
 
-    Queries, keys and values stand side by side in each row, heads within them. Each head is a product of views, forwards
-    and backwards, so that nothing is brought into another order; torch's own way copies all of it several times.
+    Queries, keys and values stand side by side in each row, heads within them. Each head is a product of views,
+    forwards and backwards, so that nothing is brought into another order; torch's own way copies all of it several
+    times.
     """
 
     @staticmethod
