@@ -172,13 +172,17 @@ def copy_first(tensors: Sequence[Tensor]) -> None:
 
 
 def sums(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Scalars by name, summed over the processes (together); names are the same in all."""
-    if count() == 1 or not values:
+    """Scalars by name, summed over the processes (together); at least one; a name that a process lacks is 0 there."""
+    if count() == 1:
         return values
+    import numpy as np
     import torch
 
-    whole = _sum(torch.stack(list(values.values())))
-    return dict(zip(values, whole, strict=True))
+    told = gather(np.frombuffer("\n".join(values).encode(), dtype=np.uint8).copy())
+    names = dict.fromkeys(name for part in told for name in part.tobytes().decode().split("\n"))
+    zero = torch.zeros_like(next(iter(values.values())))
+    whole = _sum(torch.stack([values.get(name, zero) for name in names]))
+    return dict(zip(names, whole, strict=True))
 
 
 def mean_factor(number: int, base: int) -> float:
