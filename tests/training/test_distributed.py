@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -120,11 +121,11 @@ def command(place: dict[str, str], said: Path, *words: str) -> None:
 class Pair:
     """Two processes of the command line, started without torchrun, which would end the other one itself."""
 
-    def __init__(self, folder: Path, *words: str | Path) -> None:
+    def __init__(self, folder: Path, *words: str | Path, timeout: int = 60) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LRDGRAPH_TIMEOUT": "60"}
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LRDGRAPH_TIMEOUT": str(timeout)}
         self.said = [folder / f"said{rank}.txt" for rank in (0, 1)]
         self.processes = [
             server.Process(target=command, args=(place | {"RANK": str(rank)}, said, *map(str, words)))
@@ -170,24 +171,24 @@ def wait_for_epoch(folder: Path, epoch: int, pair: Pair) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("killed", [0, 1])
-def test_a_killed_process_ends_the_run_and_one_process_ends_it_well(killed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost, by", [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)])
+def test_a_lost_process_ends_the_run_and_one_process_ends_it(lost: int, by: signal.Signals, tmp_path: Path) -> None:
     published().save(tmp_path / "corpus")
     np.save(tmp_path / "vectors.npy", shop.vectors())
     file, folder = tmp_path / "small.toml", tmp_path / "run"
     file.write_text(EXPERIMENT.format(folder=tmp_path))
-    with Pair(tmp_path, "train", file, "--out", folder) as pair:
+    with Pair(tmp_path, "train", file, "--out", folder, timeout=10 if by == signal.SIGSTOP else 60) as pair:
         wait_for_epoch(folder, 3, pair)
-        pair.processes[killed].kill()
-        pair.processes[1 - killed].join(timeout=60)
-        assert pair.processes[1 - killed].exitcode == 2
-        *lines, last = pair.said[1 - killed].read_text().splitlines()
+        os.kill(pair.processes[lost].pid or 0, by)
+        pair.processes[1 - lost].join(timeout=60)
+        assert pair.processes[1 - lost].exitcode == 2
+        *lines, last = pair.said[1 - lost].read_text().splitlines()
         assert last == (
-            f"error: Another process ended or fell silent, so process {1 - killed} of 2 ends too; see what it said, "
+            f"error: Another process ended or fell silent, so process {1 - lost} of 2 ends too; see what it said, "
             "and run the same command again to go on from the last good state."
         )
-        assert any(line.startswith("epoch  3/40") for line in lines) == (killed == 1), "the first process talks"
-        assert bool(lines) == (killed == 1)
+        assert any(line.startswith("epoch  3/40") for line in lines) == (lost == 1), "the first process talks"
+        assert bool(lines) == (lost == 1)
     state = load_state(folder / "last")
     assert state is not None
     assert 3 <= state["epoch"] < 40
