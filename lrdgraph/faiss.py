@@ -17,6 +17,5 @@ def need_faiss() -> Any:
     try:
         return import_module("faiss")
     except ImportError:
-        raise MissingExtraError(
-            "An index of vectors needs faiss; install it with 'pip install lrdgraph[index]'."
-        ) from None
+        sentence = "An index of vectors needs faiss; install it with 'pip install lrdgraph[index]'."
+        raise MissingExtraError(sentence) from None

@@ -38,6 +38,7 @@ from lrdgraph.models.latent_edges import HeldOutEvidence, latent_edges
 from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.registry import register
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
+from lrdgraph.nn.catalogue_loss import Added
 from lrdgraph.nn.losses import sampled_cross_entropy
 from lrdgraph.nn.relational_conv import RelationalAdjacency, RelationalConv
 from lrdgraph.nn.sparse_products import Pattern
@@ -208,10 +209,9 @@ class Flagship(SequentialRecommender):
         return replace(found, latent=self.latent_relations)
 
     def item_vectors(self) -> Tensor:
-        return self._vectors(self.mixture())
+        return self._vectors(self.mixture(), self.items())
 
-    def _vectors(self, mixture: Tensor) -> Tensor:
-        x = self.items()
+    def _vectors(self, mixture: Tensor, x: Tensor) -> Tensor:
         if not self.convolutions:
             return x
         nodes = torch.cat([x, self.attribute_vectors])
@@ -233,9 +233,10 @@ class Flagship(SequentialRecommender):
         length = self.settings.evidence_length
         return history_pairs(batch.history, batch.history_time, self.moments(batch), columns, length)
 
-    def _evidence(self, logits: Tensor, columns: Tensor, batch: Batch, mixture: Tensor) -> Tensor:
+    def _evidence(self, columns: Tensor, batch: Batch, mixture: Tensor) -> list[Added]:
+        """What the edges from history to candidate add to the scores of ``(P, 2)`` query positions."""
         if not self.settings.evidence:
-            return logits
+            return []
         pairs = self._history_pairs(batch, columns)
         kernel = self.kernel(pairs.gap)
         parts = [self.typed_evidence(pairs, kernel)]
@@ -244,13 +245,13 @@ class Flagship(SequentialRecommender):
             parts.append(self.latent_evidence(pairs, latent, mixture))
             if self.held_out is not None and batch.target is not None:
                 parts.append(self.held_out(pairs, batch.user[columns[pairs.position, 0]], latent, mixture))
-        return add_evidence(logits, parts)
+        return parts
 
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         mixture, vectors = self._kept()
         query = self.encode(batch, vectors)[:, -1]
         scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias)
-        return pick(self._evidence(scores, last_columns(batch), batch, mixture), candidates)
+        return pick(add_evidence(scores, self._evidence(last_columns(batch), batch, mixture)), candidates)
 
     def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
         """One part for each event, edge and relation; a latent relation's is ``κ_k · w_k``.
@@ -274,19 +275,18 @@ class Flagship(SequentialRecommender):
     def _kept(self) -> tuple[Tensor, Tensor]:
         if self.training or torch.is_grad_enabled():
             mixture = self.mixture()
-            return mixture, self._vectors(mixture)
+            return mixture, self._vectors(mixture, self.items())
         if "mixture" not in self._cache:
             self._cache["mixture"] = self.mixture()
-            self._cache["vectors"] = self._vectors(self._cache["mixture"])
+            self._cache["vectors"] = self._vectors(self._cache["mixture"], self.items())
         return self._cache["mixture"], self._cache["vectors"]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        mixture = self.mixture()
-        vectors = self._vectors(mixture)
+        mixture, raw = self.mixture(), self.items()
+        vectors = self._vectors(mixture, raw)
         evidence = partial(self._evidence, batch=batch, mixture=mixture)
         terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
         total = terms["recommendation"]
-        raw = self.items()
         if self.discovery is not None and self._joint and batch.target is not None:
             found = self._discovery_loss(self.discovery, batch, batch.target, raw)
             total = total + self.settings.discovery_weight * found.total

@@ -14,14 +14,16 @@ from torch.nn import functional as F
 from lrdgraph.batch import Batch
 from lrdgraph.errors import ConfigError
 from lrdgraph.models.base import Recommender, dot, pick
+from lrdgraph.models.evidence import add_evidence
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
 from lrdgraph.models.trend import RecentPopularity
-from lrdgraph.nn.losses import full_cross_entropy, sample_loss
+from lrdgraph.nn.catalogue_loss import Added, catalogue_cross_entropy
+from lrdgraph.nn.losses import sample_loss
 from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
 
-Evidence = Callable[[Tensor, Tensor], Tensor]
+Evidence = Callable[[Tensor], list[Added]]
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class SequentialRecommender(Recommender):
         Args:
             batch: training histories.
             vectors: ``(N + 1, D)``.
-            evidence: adds to the ``(P, N + 1)`` scores, given them and the ``(P, 2)`` row and column of each position.
+            evidence: given the ``(P, 2)`` row and column of each position, says what is added to which scores.
         """
         assert batch.target is not None
         columns = batch.target.nonzero()  # (P, 2)
@@ -152,13 +154,15 @@ class SequentialRecommender(Recommender):
         moment = self.moments(batch)[columns[:, 0], columns[:, 1]]
         target = batch.target[columns[:, 0], columns[:, 1]]
         if self.settings.loss == "cross-entropy":
-            logits = self.base_scores(query, moment, vectors, self.bias + self.closed)
-            return full_cross_entropy(logits if evidence is None else evidence(logits, columns), target)
+            rows = None if self.trend is None else self.trend.rows(moment)
+            added = [] if evidence is None else evidence(columns)
+            return catalogue_cross_entropy(query, vectors, self.bias + self.closed, target, rows, added)
         chosen = torch.cat([target[:, None], self.negatives(target)], dim=1)  # (P, 1 + C)
         if evidence is None:
             scores = self.base_scores(query, moment, vectors, self.bias, chosen)
         else:
-            scores = evidence(self.base_scores(query, moment, vectors, self.bias), columns).gather(1, chosen)
+            scores = add_evidence(self.base_scores(query, moment, vectors, self.bias), evidence(columns))
+            scores = scores.gather(1, chosen)
         return sample_loss(self.settings.loss, scores, len(self.trained), self.settings.calibration)
 
     def negatives(self, target: Tensor) -> Tensor:

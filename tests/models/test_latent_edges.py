@@ -73,7 +73,7 @@ def test_in_training_a_persons_own_edges_say_nothing() -> None:
     near = {
         tuple(pair) for pair in latent_edges(model.inputs, model.graph, model.discovery.text, 1, 0, 0).pairs.T.tolist()
     }  # type: ignore[union-attr]
-    logits = model._evidence(torch.zeros(len(columns), 25), columns, batch, mixture)
+    logits = add_evidence(torch.zeros(len(columns), 25), model._evidence(columns, batch, mixture))
     changed = 0
     for user in range(1, 41):
         mine = batch.user[columns[:, 0]] == user
@@ -98,7 +98,7 @@ def without_holding_out(model: Flagship, columns: torch.Tensor, batch: Batch, mi
 def test_the_convolution_hears_lasting_edges_alone(layers: int) -> None:
     model = flagship(graph_layers=layers)
     mixture = model.mixture().detach().requires_grad_()
-    model._vectors(mixture).square().sum().backward()
+    model._vectors(mixture, model.items()).square().sum().backward()
     heard = mixture.grad.abs().sum(1) > 0  # type: ignore[union-attr]
     assert model.lasting is not None
     assert heard.nonzero().squeeze(1).tolist() == model.lasting.tolist()
