@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the JSON file of the result")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", choices=CASES, action="append", help="leave out the other cases; may be repeated")
     parser.add_argument("--case", choices=CASES, help="measure this one here; started by the command itself")
     parser.add_argument("--folder", type=Path, help="where --case writes")
     chosen = parser.parse_args()
@@ -120,7 +121,7 @@ def main() -> None:
         return
     load, cases = os.getloadavg()[0], {}
     words = ["--data", chosen.data, "--epochs", str(chosen.epochs)]
-    for case in CASES:
+    for case in chosen.only or CASES:
         runs = {number: by_processes(case, number, words) for number in (1, chosen.processes)}
         cases[case] = {str(number): run for number, run in runs.items()} | compared(*runs.values())
         print(case, {name: value for name, value in cases[case].items() if not isinstance(value, dict)}, flush=True)
