@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lrdgraph import distributed
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.diagnostics import Usage, usage
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
@@ -300,8 +301,9 @@ class Flagship(SequentialRecommender):
         if self.settings.objective == "published":
             negative = self.unseen(batch.user, batch.history.size(1))
             return discovery.published_loss(batch.history, target[:, -1], negative, raw, latent, skip_first=False)
-        i, j = batch_pairs(batch.history, target, self.settings.discovery_pairs)
-        return discovery.loss(i, j, raw * self.log_scale.exp(), latent, warm_up=self.warming_up)
+        i, j = batch_pairs(batch.history, target, distributed.part(self.settings.discovery_pairs))
+        found = discovery.loss(i, j, raw * self.log_scale.exp(), latent, warm_up=self.warming_up)
+        return found.over_all(len(i), target)
 
     def start_epoch(self, epoch: int) -> None:
         self.warming_up = epoch < self.settings.warm_up_epochs
@@ -314,12 +316,12 @@ class Flagship(SequentialRecommender):
         """``−log p(tail | head, relation)`` of a sample of predefined edges: DistMult on raw vectors."""
         nodes = torch.cat([raw, self.attribute_vectors])
         number = self.settings.knowledge_edges
-        edge = torch.randint(self.graph.num_edges, (number,), device=raw.device)
+        edge = torch.randint(self.graph.num_edges, (distributed.part(number),), device=raw.device)
         head, tail = self.graph.edge_index.to(raw.device)[:, edge]
         query = nodes[head] * self.relations[self.graph.edge_type.to(raw.device)[edge]]
         drawn = torch.randint(1, len(nodes), (number,), device=raw.device)
         negatives = (query @ nodes[drawn].T).masked_fill(drawn == tail[:, None], -torch.inf)
-        log_q = torch.zeros(number, device=raw.device)
+        log_q = torch.zeros((), device=raw.device)
         return sampled_cross_entropy((query * nodes[tail]).sum(1), negatives, log_q, log_q)
 
     def relation_usage(self) -> Usage | None:
