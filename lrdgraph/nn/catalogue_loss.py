@@ -59,20 +59,22 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
         *flat: Tensor,
     ) -> Tensor:
         number, width, device = len(query), len(items), query.device.type
-        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
+        exact = torch.promote_types(query.dtype, torch.float32)
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else exact
         step = max(1, LOGITS_AT_ONCE.get(device, LOGITS_AT_ONCE["cpu"]) // width)
         parts = [flat[first : first + 3] for first in range(0, len(flat), 3)]
         cuts = [_cuts(position, number, step) for position, _, _ in parts]
         wanted = any(ctx.needs_input_grad)
-        to_query, to_items, to_bias = torch.empty_like(query), torch.zeros_like(items), torch.zeros_like(bias)
-        to_table = None if table is None else torch.zeros_like(table)
-        to_value = [torch.empty_like(value) for _, _, value in parts]
+        to_query, to_items = torch.empty_like(query, dtype=exact), torch.zeros_like(items, dtype=exact)
+        to_bias = torch.zeros_like(bias, dtype=exact)
+        to_table = None if table is None else torch.zeros_like(table, dtype=exact)
+        to_value = [torch.empty_like(value, dtype=exact) for _, _, value in parts]
         low, low_items = query.to(kind), items.to(kind)
-        loss = query.new_zeros(())
+        loss = query.new_zeros((), dtype=exact)
         with torch.autocast(device, enabled=False):
             for block, start in enumerate(range(0, number, step)):
                 some = slice(start, start + step)
-                logits = (low[some] @ low_items.T).to(query.dtype).add_(bias)
+                logits = (low[some] @ low_items.T).to(exact).add_(bias)
                 if table is not None and where is not None:
                     logits += table.index_select(0, where[some])
                 places = []
