@@ -131,12 +131,17 @@ class SequentialRecommender(Recommender):
 
     def encode(self, batch: Batch, vectors: Tensor) -> Tensor:
         """Query vectors ``(B, L, D)``, one for the request after each column."""
+        x = F.dropout(self.read(batch, vectors), self.settings.dropout, self.training)
+        return self.encoder(x, batch.history > 0)
+
+    def read(self, batch: Batch, vectors: Tensor) -> Tensor:
+        """What the encoder is given of each event: ``(B, L, D)``."""
         x = F.embedding(batch.history, vectors) * vectors.size(1) ** 0.5
         if self.position is not None:
             x = x + self.position.weight[-batch.history.size(1) :]
         if self.gap is not None:
             x = x + self.gap(self.moments(batch) - batch.history_time)
-        return self.encoder(F.dropout(x, self.settings.dropout, self.training), batch.history > 0)
+        return x
 
     def rank_loss(self, batch: Batch, vectors: Tensor, evidence: Evidence | None = None) -> Tensor:
         """The loss of the settings, mean over all positions of the batch that have a target.
