@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = {
     "ground": ["lrdgraph.errors", "lrdgraph.faiss", "lrdgraph.storage", "lrdgraph.vocabulary", "lrdgraph.config"],
-    "corpus": ["lrdgraph.corpus", "lrdgraph.splits", "lrdgraph.batch"],
+    "corpus": ["lrdgraph.corpus", "lrdgraph.splits", "lrdgraph.batch", "lrdgraph.synthetic"],
     "data_loaders": ["data_loaders"],
     "language": ["lrdgraph.language"],
     "nn": ["lrdgraph.nn"],
