@@ -1,4 +1,4 @@
-"""What the made-up shop promises: its law of popularity, its planted relations, and the same bytes for the same seed."""
+"""What the made-up shop promises: its law of popularity, its planted relations, the same bytes for the same seed."""
 
 from __future__ import annotations
 
