@@ -1,4 +1,4 @@
-"""Nearest vectors of many: all compared with all, or, in less than quadratic time, with those of the nearest clusters."""
+"""Nearest vectors: each compared with all, or, in less than quadratic time, with those of the nearest clusters."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ pytest.importorskip("faiss")
 
 
 def clustered(items: int = 6000, width: int = 48, seed: int = 0) -> Tensor:
-    """Departments, within them lines of products, within these items: three levels of Gaussian clusters, of length 1."""
+    """Departments, in them lines of products, in these items: three levels of Gaussian clusters, of length 1."""
     random = torch.Generator().manual_seed(seed)
     level = torch.randn(30, width, generator=random)
     for number, spread in ((items // 12, 0.8), (items, 0.5)):
