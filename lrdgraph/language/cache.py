@@ -51,7 +51,7 @@ def encode_items(
         progress: called with ``(done, N)`` after each batch; not called where the cache holds all.
 
     Returns:
-        ``(N, T)`` float32, memory-mapped and read-only, row ``i - 1`` for item ``i``.
+        ``(N, T)`` of the precision of ``settings.storage``, memory-mapped and read-only, row ``i - 1`` for item ``i``.
 
     Raises:
         ConfigError, DataError, MissingExtraError: from the texts, the settings or the model; or the disk is full.
@@ -63,14 +63,14 @@ def encode_items(
         raise DataError(f"Corpus '{corpus.name}' has no items; there is nothing to encode.")
     about = _about(texts, settings)
     folder = Path(cache) / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    finished = _whole(folder / "vectors.npy", len(texts))
+    finished = _whole(folder / "vectors.npy", len(texts), settings.storage)
     if finished is None:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder / "lock"):
-            finished = _whole(folder / "vectors.npy", len(texts))
+            finished = _whole(folder / "vectors.npy", len(texts), settings.storage)
             if finished is None:
                 _encode(folder, texts.to_list(), settings, about, progress)
-                finished = _whole(folder / "vectors.npy", len(texts))
+                finished = _whole(folder / "vectors.npy", len(texts), settings.storage)
     if finished is None:
         raise DataError(f"{folder} does not keep what is written to it; check the disk or choose another cache.")
     return finished
@@ -88,6 +88,8 @@ def _about(texts: pl.Series, settings: TextSettings) -> dict[str, Any]:
     else:
         model, names = identity(settings), ("pooling", "prompt", "max_length", "dtype", "normalize")
     of_settings = {name: getattr(settings, name) for name in names}
+    if settings.storage != "float32":  # the key of vectors in full precision is that of before there was a choice
+        of_settings["storage"] = settings.storage
     return {"format": FORMAT, "texts": digest.hexdigest(), "model": model, **of_settings}
 
 
@@ -97,13 +99,13 @@ def _source(texts: list[str], settings: TextSettings, cache: Path) -> VectorSour
     return WordEncoder(settings, texts) if settings.model == TFIDF else TextEncoder(settings, cache)
 
 
-def _whole(path: Path, rows: int) -> np.ndarray | None:
+def _whole(path: Path, rows: int, kind: str) -> np.ndarray | None:
     """The array in ``path``, mapped and read-only, or None where it is missing, cut or of another kind."""
     try:
         vectors: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    fits = vectors.ndim == 2 and len(vectors) == rows and vectors.dtype == np.float32
+    fits = vectors.ndim == 2 and len(vectors) == rows and vectors.dtype == kind
     return vectors if fits else None
 
 
@@ -112,11 +114,11 @@ def _encode(
 ) -> None:
     encoder = _source(texts, settings, folder.parent)
     partial, count = folder / "vectors.partial", folder / "progress.json"
-    vectors, done = _resume(partial, count, (len(texts), encoder.width))
+    vectors, done = _resume(partial, count, (len(texts), encoder.width), settings.storage)
     if report is not None and done:
         report(done, len(texts))
     for number, (rows, batch) in enumerate(encoder.batches(texts, done, report), start=1):
-        vectors[rows] = batch
+        vectors[rows] = _stored(batch, settings)
         done += len(rows)
         if number % BATCHES_PER_CHUNK == 0 or done == len(texts):
             vectors.flush()
@@ -134,20 +136,28 @@ def _encode(
     count.unlink()
 
 
-def _resume(partial: Path, count: Path, shape: tuple[int, int]) -> tuple[np.memmap, int]:
+def _stored(batch: np.ndarray, settings: TextSettings) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        kept = batch.astype(settings.storage, copy=False)
+    if not np.isfinite(kept).all():
+        raise DataError(f"A vector of '{settings.model}' is too long for float16; set normalize, or storage 'float32'.")
+    return kept
+
+
+def _resume(partial: Path, count: Path, shape: tuple[int, int], kind: str) -> tuple[np.memmap, int]:
     """The vectors that a killed run left and how many of them are sure, or fresh ones and 0."""
-    left = _whole(partial, shape[0])  # checked before it is opened to be written, which would fill up a cut file
+    left = _whole(partial, shape[0], kind)  # checked before it is opened to be written, which would fill up a cut file
     with suppress(DataError, KeyError, TypeError):
         done = read_json(count)["done"]
         if left is not None and left.shape == shape and isinstance(done, int) and 0 <= done <= shape[0]:
             return np.lib.format.open_memmap(partial, mode="r+"), done
     # neither file can be trusted without the other
     count.unlink(missing_ok=True)
-    needed = 4 * shape[0] * shape[1] + 4096
+    needed = np.dtype(kind).itemsize * shape[0] * shape[1] + 4096
     free = shutil.disk_usage(partial.parent).free
     if free < needed:
         # a memory map that outgrows the disk ends the process without a word
         raise DataError(
             f"{partial.parent} has {free:,} bytes free and the vectors need {needed:,}; choose another cache."
         )
-    return np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape), 0
+    return np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(kind), shape=shape), 0
