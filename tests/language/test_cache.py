@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from lrdgraph.errors import DataError
 from lrdgraph.language import TextEncoder, TextSettings, encode_items, item_vectors
 from lrdgraph.language import cache as cache_module
+from lrdgraph.models.inputs import model_inputs
+from lrdgraph.splits import split
 from lrdgraph.storage import read_json
 from tests.language.conftest import make_corpus, save_model
 
@@ -199,3 +202,12 @@ def test_a_vector_too_long_for_half_precision_is_refused(
     with pytest.raises(DataError, match="too long for float16"):
         encode_items(CORPUS, half, tmp_path)
     assert encode_items(CORPUS, dataclasses.replace(half, storage="float32"), tmp_path).max() == 1e6
+
+
+def test_a_model_reads_half_precision_as_whole(settings: TextSettings, tmp_path: Path) -> None:
+    vectors = encode_items(CORPUS, dataclasses.replace(settings, storage="float16"), tmp_path)
+    text = model_inputs(CORPUS, split(CORPUS).training(), vectors).text
+    assert text is not None
+    assert text.dtype == torch.float32
+    np.testing.assert_array_equal(text[1:].numpy(), vectors.astype(np.float32))
+    assert not text[0].any()
