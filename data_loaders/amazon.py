@@ -28,6 +28,7 @@ import polars as pl
 
 from data_loaders.amazon_items import BETWEEN_LEVELS, ItemFields, read_items
 from data_loaders.amazon_reviews import ReviewFields, read_reviews
+from data_loaders.assemble import coded
 from data_loaders.kcore import first_of_pairs, k_core
 from data_loaders.registry import Loader
 from data_loaders.triples import item_nodes, link
@@ -161,14 +162,13 @@ def read(
     rows = _filtered(rows, core, duplicates, dropped)
     if not rows.height:
         raise DataError(f"{path}: no interaction is left with these options; lower core or min_rating.")
-    users, user = _coded(rows["user"], "user")
-    items, item = _coded(rows["item"], "item")
+    users, items = (Vocabulary(rows[kind].unique(maintain_order=True), kind) for kind in ("user", "item"))
     corpus = Corpus(
         name=name or f"{category}-{release.year}".lower(),
         users=users,
         items=items,
-        user=user,
-        item=item,
+        user=coded(rows["user"], users),
+        item=coded(rows["item"], items),
         time=rows["time"].to_numpy().copy(),
         fields=pl.DataFrame(),
         split=rows["role"].to_numpy().copy() if "role" in rows.columns else None,
@@ -233,15 +233,6 @@ def _filtered(rows: pl.DataFrame, core: int, duplicates: str, dropped: Counter[s
 def _codes(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     user, item = (rows[name].to_physical().to_numpy() for name in ("user", "item"))
     return user, item
-
-
-def _coded(column: pl.Series, kind: str) -> tuple[Vocabulary, np.ndarray]:
-    """The ids in order of appearance, and their indices ``(M,)`` from 1."""
-    seen = column.unique(maintain_order=True)
-    code = column.to_physical().to_numpy()
-    index = np.zeros(int(code.max()) + 1, dtype=np.int64)
-    index[seen.to_physical().to_numpy()] = np.arange(1, len(seen) + 1)
-    return Vocabulary(seen.cast(pl.String), kind), index[code]
 
 
 def _described(

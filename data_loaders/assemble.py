@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import polars as pl
 
 from data_loaders.reading import Table
@@ -19,14 +20,15 @@ def assemble(name: str, events: pl.DataFrame, described: pl.DataFrame | None, dr
 
     Args:
         name: the corpus's name.
-        events: ``user``, ``item`` strings and ``time`` seconds, one row for each interaction.
+        events: ``user``, ``item`` strings or categories and ``time`` seconds, one row for each interaction.
         described: ``id`` strings, distinct, and text columns; None where nothing is known about the items.
         dropped: what was left out so far.
     """
     if events["time"].dtype.is_float():
         events = events.sort("time", maintain_order=True).with_columns(pl.col("time").floor().cast(pl.Int64))
-    users = Vocabulary(events["user"].unique(maintain_order=True), "user")
-    seen = events["item"].unique(maintain_order=True)
+    user, item = (events[name].cast(pl.Categorical) for name in ("user", "item"))
+    users = Vocabulary(user.unique(maintain_order=True), "user")
+    seen = item.unique(maintain_order=True).cast(pl.String)
     fields = pl.DataFrame()
     if described is not None:
         rest = seen.filter(~seen.is_in(described["id"].implode())).alias("id").to_frame()
@@ -40,12 +42,21 @@ def assemble(name: str, events: pl.DataFrame, described: pl.DataFrame | None, dr
         name=name,
         users=users,
         items=items,
-        user=users.index(events["user"]),
-        item=items.index(events["item"]),
+        user=coded(user, users),
+        item=coded(item, items),
         time=events["time"].to_numpy(),
         fields=fields,
         dropped=dropped,
     )
+
+
+def coded(column: pl.Series, vocabulary: Vocabulary) -> np.ndarray:
+    """Indices ``(M,)`` int64 of a column of categories; every id is looked up once, however often it occurs."""
+    seen = column.unique()
+    code = column.to_physical().to_numpy()
+    index = np.zeros(int(code.max()) + 1 if len(code) else 1, dtype=np.int64)
+    index[seen.to_physical().to_numpy()] = vocabulary.index(seen.cast(pl.String))
+    return index[code]
 
 
 def text_columns(table: Table, leave: set[str]) -> tuple[list[pl.Series], int]:

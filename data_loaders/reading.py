@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import polars as pl
 from lrdgraph.errors import DataError, nearest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+ROWS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +25,13 @@ class Table:
         path: the file.
         rows: its columns; all strings for a text table, typed for Parquet and JSON Lines.
         first_line: line of row 0 in a text file that holds one row a line, None elsewhere.
+        first_row: position in the file of row 0, where the table is a part of it.
     """
 
     path: Path
     rows: pl.DataFrame
     first_line: int | None = None
+    first_row: int = 0
 
     def place(self, row: int) -> str:
         """``FILE, line n`` of a row, or ``FILE, row n`` where lines and rows do not correspond."""
@@ -36,7 +39,7 @@ class Table:
             lines = self.path.read_bytes().rstrip().count(b"\n") + 1
             if lines == self.first_line - 1 + self.rows.height:
                 return f"{self.path}, line {row + self.first_line}"
-        return f"{self.path}, row {row + 1}"
+        return f"{self.path}, row {self.first_row + row + 1}"
 
     def refuse(self, wrong: pl.Series, column: str, expected: str) -> None:
         """Raise for the first row that is ``wrong``, quoting its cell; do nothing where none is.
@@ -131,9 +134,29 @@ def read_table(
     return table
 
 
-def _parquet(path: Path) -> Table:
+def read_blocks(path: Path, size: int = ROWS_AT_ONCE) -> Iterator[Table]:
+    """Read a table in parts: a Parquet file ``size`` rows at once, so that it may be larger than memory.
+
+    Any other file is one part, as :func:`read_table` gives it.
+
+    Raises:
+        DataError: as :func:`read_table`.
+    """
+    if path.suffix != ".parquet" or not path.is_file() or not path.stat().st_size:
+        yield read_table(path)
+        return
+    start, part = 0, _parquet(path, 0, size)
+    if not part.rows.height:
+        raise DataError(f"{path} has a header and no rows; add rows or remove the file.")
+    while part.rows.height:
+        yield part
+        start += part.rows.height
+        part = _parquet(path, start, size)
+
+
+def _parquet(path: Path, start: int = 0, size: int | None = None) -> Table:
     try:
-        return Table(path, pl.read_parquet(path))
+        return Table(path, pl.scan_parquet(path).slice(start, size).collect(), first_row=start)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} is not a whole Parquet file ({_first(error)}); write it anew.") from None
 

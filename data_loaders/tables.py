@@ -19,7 +19,7 @@ import polars as pl
 
 from data_loaders.assemble import assemble, text_columns
 from data_loaders.columns import ids, moments
-from data_loaders.reading import SUFFIXES, read_table
+from data_loaders.reading import SUFFIXES, Table, read_blocks, read_table
 from data_loaders.registry import Loader
 from data_loaders.triples import read_triples
 from lrdgraph.corpus import Corpus
@@ -69,15 +69,7 @@ def read(
     items = items or (_one(folder, "items") if folder else None)
     triples = triples or (_one(folder, "triples") if folder else None)
 
-    table = read_table(source)
-    columns = {"user": table.need(USER, user), "item": table.need(ITEM, item), "time": table.need(TIME, time)}
-    events = pl.DataFrame(
-        {
-            "user": ids(table, columns["user"], "user"),
-            "item": ids(table, columns["item"], "item"),
-            "time": moments(table, columns["time"]),
-        }
-    )
+    events = pl.concat([_events(part, user, item, time) for part in read_blocks(source)], how="vertical_relaxed")
     described, dropped = _described(Path(items), item) if items else (None, {})
     corpus = assemble(name or (folder.absolute().name if folder else path.stem), events, described, dropped)
     if triples:
@@ -85,6 +77,13 @@ def read(
         dropped = dict(Counter(corpus.dropped) + Counter(linked.dropped))
         corpus = replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
     return corpus
+
+
+def _events(table: Table, user: str | None, item: str | None, time: str | None) -> pl.DataFrame:
+    """Interactions with ids as categories, so that what is kept of a part is sixteen bytes for each."""
+    columns = {"user": table.need(USER, user), "item": table.need(ITEM, item), "time": table.need(TIME, time)}
+    named = {kind: ids(table, columns[kind], kind).cast(pl.Categorical) for kind in ("user", "item")}
+    return pl.DataFrame(named | {"time": moments(table, columns["time"])})
 
 
 def _described(path: Path, item: str | None) -> tuple[pl.DataFrame, dict[str, int]]:

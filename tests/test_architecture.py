@@ -19,7 +19,7 @@ LAYERS = {
         *("lrdgraph.errors", "lrdgraph.distributed", "lrdgraph.faiss"),
         *("lrdgraph.storage", "lrdgraph.vocabulary", "lrdgraph.config"),
     ],
-    "corpus": ["lrdgraph.corpus", "lrdgraph.splits", "lrdgraph.batch"],
+    "corpus": ["lrdgraph.corpus", "lrdgraph.splits", "lrdgraph.batch", "lrdgraph.synthetic"],
     "data_loaders": ["data_loaders"],
     "language": ["lrdgraph.language"],
     "nn": ["lrdgraph.nn"],

@@ -21,11 +21,16 @@ from lrdgraph.cli.prepare import prepare
 from lrdgraph.cli.quality import quality
 from lrdgraph.cli.recommend import recommend
 from lrdgraph.cli.relations import relations
+from lrdgraph.cli.synthesize import synthesize
 from lrdgraph.cli.train import train
 from lrdgraph.errors import ConfigError, LrdgraphError
 
 app = typer.Typer(name="lrdgraph", rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-for _command in (download, prepare, encode, train, evaluate, recommend, relations, name, quality, export, demo):
+_COMMANDS = (
+    *(download, prepare, synthesize, encode, train, evaluate),
+    *(recommend, relations, name, quality, export, demo),
+)
+for _command in _COMMANDS:
     app.command()(_command)
 
 

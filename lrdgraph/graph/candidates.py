@@ -7,24 +7,37 @@ sorted by (row 0, row 1); the pair (i, j) is an edge from i to j.
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
-from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.errors import ConfigError, DataError, MissingExtraError
+from lrdgraph.faiss import need_faiss
 from lrdgraph.graph.item_graph import ItemGraph
+from lrdgraph.graph.nearest import nearest_approximate, nearest_exact
 
+log = logging.getLogger(__name__)
+
+EXACT_UP_TO = 50_000
+"""Items of which every text is compared with every other."""
 _ROWS_AT_ONCE = 4096
 
 
-def nearest_text_pairs(vectors: Tensor, k: int, chunk: int = 1024) -> Tensor:
-    """Each item hears from its ``k`` nearest items by cosine of their language vectors, exactly.
+def nearest_text_pairs(vectors: Tensor, k: int, chunk: int = 1024, *, exact_up_to: int = EXACT_UP_TO) -> Tensor:
+    """Each item hears from its ``k`` nearest items by cosine of their language vectors.
+
+    All are compared with all in catalogues of up to ``exact_up_to`` described items. Of larger ones
+    :func:`lrdgraph.graph.nearest.nearest_approximate` finds almost all of the nearest in a small part of the time,
+    where faiss is installed; where it is not, a warning says so and all are compared.
 
     Args:
         vectors: ``(N + 1, T)`` float, row 0 padding. An item whose vector is zero has no text and gets no pair.
         k: neighbours of each item.
         chunk: items compared with all others at once; memory is ``chunk × N`` floats.
+        exact_up_to: items.
 
     Returns:
         ``(2, P)`` with ``P <= N k``: row 1 the item, row 0 its neighbour.
@@ -41,13 +54,23 @@ def nearest_text_pairs(vectors: Tensor, k: int, chunk: int = 1024) -> Tensor:
     k = min(k, len(described) - 1)
     if k < 1:
         return torch.empty(2, 0, dtype=torch.int64)
-    near = torch.empty(len(described), k, dtype=torch.int64)
-    for start in range(0, len(described), chunk):
-        likeness = unit[start : start + chunk] @ unit.T
-        rows = torch.arange(len(likeness))
-        likeness[rows, start + rows] = -torch.inf
-        near[start : start + chunk] = likeness.topk(k, dim=1).indices
-    return _canonical(described[near.flatten()], described.repeat_interleave(k))
+    if len(described) > exact_up_to and _indexed(len(described)):
+        near = nearest_approximate(unit, k)
+    else:
+        near = nearest_exact(unit, k, chunk)
+    item, place = (near >= 0).nonzero(as_tuple=True)
+    return _canonical(described[near[item, place]], described[item])
+
+
+def _indexed(items: int) -> bool:
+    try:
+        need_faiss()
+    except MissingExtraError as error:
+        log.warning(
+            "The nearest texts of %s items are found by comparing all with all, slowly. %s", f"{items:,}", error
+        )
+        return False
+    return True
 
 
 def two_hop_pairs(graph: ItemGraph, limit_per_item: int, max_degree: int = 500) -> Tensor:

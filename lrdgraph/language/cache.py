@@ -56,7 +56,7 @@ def encode_items(
         progress: called with ``(done, N)`` after each batch; not called where the cache holds all.
 
     Returns:
-        ``(N, T)`` float32, memory-mapped and read-only, row ``i - 1`` for item ``i``.
+        ``(N, T)`` of the precision of ``settings.storage``, memory-mapped and read-only, row ``i - 1`` for item ``i``.
 
     Raises:
         ConfigError, DataError, MissingExtraError: from the texts, the settings or the model; or the disk is full.
@@ -68,14 +68,14 @@ def encode_items(
         raise DataError(f"Corpus '{corpus.name}' has no items; there is nothing to encode.")
     about = _about(texts, settings)
     folder = Path(cache) / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    finished = _agreed(folder, len(texts))
+    finished = _agreed(folder, len(texts), settings.storage)
     if finished is None:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder / "lock") if distributed.is_first() else nullcontext():
-            finished = _agreed(folder, len(texts))
+            finished = _agreed(folder, len(texts), settings.storage)
             if finished is None:
                 _encode(folder, texts.to_list(), settings, about, progress)
-                finished = _agreed(folder, len(texts))
+                finished = _agreed(folder, len(texts), settings.storage)
     if finished is None:
         raise DataError(f"{folder} does not keep what is written to it; check the disk or choose another cache.")
     return finished
@@ -93,6 +93,8 @@ def _about(texts: pl.Series, settings: TextSettings) -> dict[str, Any]:
     else:
         model, names = identity(settings), ("pooling", "prompt", "max_length", "dtype", "normalize")
     of_settings = {name: getattr(settings, name) for name in names}
+    if settings.storage != "float32":  # the key of vectors in full precision is that of before there was a choice
+        of_settings["storage"] = settings.storage
     return {"format": FORMAT, "texts": digest.hexdigest(), "model": model, **of_settings}
 
 
@@ -102,20 +104,20 @@ def _source(texts: list[str], settings: TextSettings, cache: Path) -> VectorSour
     return WordEncoder(settings, texts) if settings.model == TFIDF else TextEncoder(settings, cache)
 
 
-def _whole(path: Path, rows: int) -> np.ndarray | None:
+def _whole(path: Path, rows: int, kind: str) -> np.ndarray | None:
     """The array in ``path``, mapped and read-only, or None where it is missing, cut or of another kind."""
     try:
         vectors: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    fits = vectors.ndim == 2 and len(vectors) == rows and vectors.dtype == np.float32
+    fits = vectors.ndim == 2 and len(vectors) == rows and vectors.dtype == kind
     return vectors if fits else None
 
 
-def _agreed(folder: Path, rows: int) -> np.ndarray | None:
+def _agreed(folder: Path, rows: int, kind: str) -> np.ndarray | None:
     """The finished array, if the first process sees it; the others look after it has."""
     with distributed.first_before_others():
-        found = _whole(folder / "vectors.npy", rows)
+        found = _whole(folder / "vectors.npy", rows, kind)
     return found if distributed.agreed(float(found is not None)) else None
 
 
@@ -124,7 +126,7 @@ def _encode(
 ) -> None:
     encoder = _source(texts, settings, folder.parent)
     partial, count = folder / "vectors.partial", folder / "progress.json"
-    vectors, done = _resume(partial, count, (len(texts), encoder.width)) if distributed.is_first() else (None, 0)
+    vectors, done = _resume(partial, count, (len(texts), encoder.width), settings.storage) if distributed.is_first() else (None, 0)
     done = int(distributed.agreed(done))
     if report is not None and done:
         report(done, len(texts))
@@ -138,7 +140,7 @@ def _encode(
         parts = zip(distributed.gather(rows, everyone=False), distributed.gather(found, everyone=False), strict=True)
         if vectors is not None:
             for where, part in parts:
-                vectors[where] = part
+                vectors[where] = _stored(part, settings)
             vectors.flush()
             write_json(count, {"done": done})
     for _ in batches:
@@ -158,20 +160,28 @@ def _encode(
     count.unlink()
 
 
-def _resume(partial: Path, count: Path, shape: tuple[int, int]) -> tuple[np.memmap, int]:
+def _stored(batch: np.ndarray, settings: TextSettings) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        kept = batch.astype(settings.storage, copy=False)
+    if not np.isfinite(kept).all():
+        raise DataError(f"A vector of '{settings.model}' is too long for float16; set normalize, or storage 'float32'.")
+    return kept
+
+
+def _resume(partial: Path, count: Path, shape: tuple[int, int], kind: str) -> tuple[np.memmap, int]:
     """The vectors that a killed run left and how many of them are sure, or fresh ones and 0."""
-    left = _whole(partial, shape[0])  # checked before it is opened to be written, which would fill up a cut file
+    left = _whole(partial, shape[0], kind)  # checked before it is opened to be written, which would fill up a cut file
     with suppress(DataError, KeyError, TypeError):
         done = read_json(count)["done"]
         if left is not None and left.shape == shape and isinstance(done, int) and 0 <= done <= shape[0]:
             return np.lib.format.open_memmap(partial, mode="r+"), done
     # neither file can be trusted without the other
     count.unlink(missing_ok=True)
-    needed = 4 * shape[0] * shape[1] + 4096
+    needed = np.dtype(kind).itemsize * shape[0] * shape[1] + 4096
     free = shutil.disk_usage(partial.parent).free
     if free < needed:
         # a memory map that outgrows the disk ends the process without a word
         raise DataError(
             f"{partial.parent} has {free:,} bytes free and the vectors need {needed:,}; choose another cache."
         )
-    return np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape), 0
+    return np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(kind), shape=shape), 0

@@ -14,10 +14,10 @@ WIDTH = 384
 
 
 def random_vectors(number: int, settings: TextSettings) -> np.ndarray:
-    """Gaussian vectors ``(number, T)`` float32, read-only, always the same; ``settings`` give width and scaling."""
+    """Gaussian vectors ``(number, T)``, read-only, always the same; ``settings`` give width, scaling and precision."""
     shape = (number, settings.width or WIDTH)
     drawn = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    vectors = normalized(drawn) if settings.normalize else drawn
+    vectors = (normalized(drawn) if settings.normalize else drawn).astype(settings.storage, copy=False)
     vectors.flags.writeable = False
     return vectors
 

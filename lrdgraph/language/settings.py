@@ -10,6 +10,7 @@ from lrdgraph.errors import ConfigError, nearest
 
 PoolingChoice = Literal["auto", "mean", "cls", "last"]
 DtypeChoice = Literal["float32", "bfloat16", "float16"]
+StorageChoice = Literal["float32", "float16"]
 
 MINILM, SMOLLM2, TFIDF, RANDOM = "minilm", "smollm2", "tfidf-svd", "random"
 WITHOUT_MODEL = (TFIDF, RANDOM)
@@ -39,7 +40,9 @@ class TextSettings:
         prompt: what the model reads, with ``{text}`` in the place of the item's text.
         max_length: tokens kept of a prompted text; the model's own limit holds when it is lower.
         batch_size: texts encoded at once.
-        dtype: precision of the model's weights; vectors are float32 in any case.
+        dtype: precision of the model's weights, which is not that of the vectors.
+        storage: precision of the vectors on disk and as they are given; ``"float16"`` takes half the room. A model
+            computes with them in float32 in any case.
         device: ``"auto"`` is a CUDA device where there is one, else the CPU; or any device torch knows.
         normalize: scale every vector to length 1.
         allow_empty: encode the empty string for items without text instead of refusing them.
@@ -59,6 +62,7 @@ class TextSettings:
     max_length: int = 256
     batch_size: int = 32
     dtype: DtypeChoice = "float32"
+    storage: StorageChoice = "float32"
     device: str = "auto"
     normalize: bool = True
     allow_empty: bool = False
@@ -66,7 +70,8 @@ class TextSettings:
     shuffle: int | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (("pooling", get_args(PoolingChoice)), ("dtype", get_args(DtypeChoice))):
+        choices = {"pooling": PoolingChoice, "dtype": DtypeChoice, "storage": StorageChoice}
+        for name, known in ((name, get_args(choice)) for name, choice in choices.items()):
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"Unknown {name} '{value}'{nearest(value, known)}; known are {', '.join(known)}.")

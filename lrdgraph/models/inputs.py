@@ -95,7 +95,7 @@ def model_inputs(
         if len(vectors) != corpus.num_items:
             raise ConfigError(f"There are {len(vectors)} language vectors for {corpus.num_items} items; give one each.")
         text = torch.zeros(len(vectors) + 1, vectors.shape[1])
-        text[1:] = torch.from_numpy(np.array(vectors, dtype=np.float32))
+        text.numpy()[1:] = vectors  # from the disk, if they lie there, without a copy between
     counts = np.bincount(training.item, minlength=corpus.num_items + 1).astype(np.float32)
     order = np.argsort(training.time, kind="stable")
     events = torch.from_numpy(np.stack([training.user[order], training.item[order], training.time[order]]))

@@ -16,7 +16,7 @@ from lrdgraph.models import registry
 from tests.cli.conftest import Command
 
 COMMANDS = (
-    *("download", "prepare", "encode", "train", "evaluate", "recommend"),
+    *("download", "prepare", "synthesize", "encode", "train", "evaluate", "recommend"),
     *("relations", "name", "quality", "export", "demo"),
 )
 OWN_MODEL = """

@@ -46,6 +46,17 @@ def test_prepare_names_what_it_drops_and_takes_options(lrdgraph: Command, shop: 
     assert "dropped: 1 " in answer.out
 
 
+def test_synthesize_is_read_by_prepare(lrdgraph: Command, tmp_path: Path) -> None:
+    answer = lrdgraph("synthesize", tmp_path / "tables", "--items", "160", "--interactions-per-item", "5")
+    assert answer.status == 0
+    assert "160 items, 800 interactions" in answer.out
+    assert "planted_0, planted_1, planted_2, planted_3 (recorded: 1;" in answer.out
+    prepared = lrdgraph("prepare", tmp_path / "tables", "--out", tmp_path / "corpus")
+    assert "160 items, 800 interactions" in prepared.out
+    refused = lrdgraph("synthesize", tmp_path / "other", "--items", "100")
+    assert refused.err == "error: items is 100; it must be a multiple of 8, as 104.\n"
+
+
 def test_encode_once(lrdgraph: Command, shop: Path, tmp_path: Path, cache: Path) -> None:
     model = save_model(tmp_path / "model", "encoder")
     words = ("encode", shop, "--set", f"text.model={model}", "--set", "text.batch_size=4")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_loaders import load
+from lrdgraph.errors import DataError
 from tests.data_loaders import folders
 
 
@@ -143,3 +144,26 @@ def test_a_file_alone_and_columns_by_name(tmp_path: Path):
 def test_byte_order_mark_and_carriage_returns(tmp_path: Path):
     (tmp_path / "interactions.csv").write_bytes(b"\xef\xbb\xbfuser,item,time\r\nann,pen,5\r\n")
     assert np.array_equal(load(tmp_path).time, [5])
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_a_parquet_file_in_parts_is_the_same_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int):
+    folder = folders.tables(tmp_path / "shop")
+    rng = np.random.default_rng(0)
+    ids = pl.Series("user", rng.integers(0, 5, 20)).cast(pl.String)
+    items = pl.Series(["pen", "pad", "ink", "cup"]).gather(rng.integers(0, 4, 20))
+    times = [float(t) for t in range(19)] + [0.5]  # the only fraction makes all times be sorted
+    (folder / "interactions.csv").unlink()
+    pl.DataFrame({"user": ids, "item": items, "time": times}).write_parquet(folder / "interactions.parquet")
+    whole = load(folder)
+    monkeypatch.setattr("data_loaders.reading.read_blocks.__defaults__", (size,))
+    assert load(folder).fingerprint == whole.fingerprint
+    assert whole.items.ids(whole.item[:2]) == [items[0], items[19]]
+
+
+def test_a_bad_cell_of_a_later_part_is_named_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "interactions.parquet"
+    pl.DataFrame({"user": ["a"] * 9 + [""], "item": ["x"] * 10, "time": range(10)}).write_parquet(path)
+    monkeypatch.setattr("data_loaders.reading.read_blocks.__defaults__", (4,))
+    with pytest.raises(DataError, match="row 10: column 'user' holds nothing"):
+        load(path)

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from lrdgraph.errors import DataError
 from lrdgraph.language import TextEncoder, TextSettings, encode_items, item_vectors
 from lrdgraph.language import cache as cache_module
+from lrdgraph.models.inputs import model_inputs
+from lrdgraph.splits import split
 from lrdgraph.storage import read_json
 from tests.language.conftest import make_corpus, save_model
 
@@ -168,3 +171,43 @@ def test_full_disk_is_told_before_work(settings: TextSettings, tmp_path: Path, m
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
     with pytest.raises(DataError, match="0 bytes free"):
         encode_items(CORPUS, settings, tmp_path)
+
+
+def test_half_precision_takes_half_the_room_and_a_key_of_its_own(settings: TextSettings, tmp_path: Path) -> None:
+    whole = encode_items(CORPUS, settings, tmp_path)
+    half = dataclasses.replace(settings, storage="float16")
+    vectors = encode_items(CORPUS, half, tmp_path)
+    assert (vectors.dtype, whole.dtype) == (np.float16, np.float32)
+    assert isinstance(vectors, np.memmap)
+    np.testing.assert_allclose(vectors, whole, atol=5e-4)
+    assert len(list(tmp_path.iterdir())) == 2
+    sizes = sorted(file.stat().st_size - 128 for file in tmp_path.glob("*/vectors.npy"))
+    assert sizes == [2 * whole.size, 4 * whole.size]
+    np.testing.assert_array_equal(item_vectors(CORPUS, half, tmp_path), vectors)
+
+
+def test_half_precision_resumes(settings: TextSettings, tmp_path: Path) -> None:
+    half = dataclasses.replace(settings, storage="float16")
+    with pytest.raises(Killed):
+        encode_items(CORPUS, half, tmp_path / "a", kill_after(9))
+    resumed = encode_items(CORPUS, half, tmp_path / "a")
+    np.testing.assert_array_equal(resumed, encode_items(CORPUS, half, tmp_path / "b"))
+
+
+def test_a_vector_too_long_for_half_precision_is_refused(
+    settings: TextSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TextEncoder, "vectors", lambda self, texts: np.full((len(texts), self.width), 1e6, np.float32))
+    half = dataclasses.replace(settings, storage="float16", normalize=False)
+    with pytest.raises(DataError, match="too long for float16"):
+        encode_items(CORPUS, half, tmp_path)
+    assert encode_items(CORPUS, dataclasses.replace(half, storage="float32"), tmp_path).max() == 1e6
+
+
+def test_a_model_reads_half_precision_as_whole(settings: TextSettings, tmp_path: Path) -> None:
+    vectors = encode_items(CORPUS, dataclasses.replace(settings, storage="float16"), tmp_path)
+    text = model_inputs(CORPUS, split(CORPUS).training(), vectors).text
+    assert text is not None
+    assert text.dtype == torch.float32
+    np.testing.assert_array_equal(text[1:].numpy(), vectors.astype(np.float32))
+    assert not text[0].any()
