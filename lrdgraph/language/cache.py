@@ -126,7 +126,8 @@ def _encode(
 ) -> None:
     encoder = _source(texts, settings, folder.parent)
     partial, count = folder / "vectors.partial", folder / "progress.json"
-    vectors, done = _resume(partial, count, (len(texts), encoder.width), settings.storage) if distributed.is_first() else (None, 0)
+    shape = len(texts), encoder.width
+    vectors, done = _resume(partial, count, shape, settings.storage) if distributed.is_first() else (None, 0)
     done = int(distributed.agreed(done))
     if report is not None and done:
         report(done, len(texts))
