@@ -49,7 +49,7 @@ def inner_product(model: Recommender) -> InnerProduct:
     if isinstance(model, BPRMF) and score is BPRMF.score:
         return InnerProduct(lambda _: model.scoring_tables()[1], lambda b: model.asking(b, *model.scoring_tables()))
     if isinstance(model, CFKG) and score is CFKG.score:
-        return InnerProduct(lambda _: _halved(model.items.weight), partial(_translated, model))
+        return InnerProduct(lambda _: _with_length(model.items.weight), partial(_translated, model))
     raise ConfigError(
         f"The score of {type(model).__name__} is no inner product of a history and an item, so that an index cannot "
         "serve it; recommend without an index, or serve the flagship, SASRec, GRU4Rec, NARM, BPR-MF, LightGCN or CFKG."
@@ -83,9 +83,9 @@ def _neighbours(model: Flagship, batch: Batch) -> tuple[Tensor, Tensor]:
     return row, torch.cat([edges.target[edge] for edges, _, edge in found])
 
 
-def _halved(items: Tensor) -> Tensor:
-    """``−‖q − e‖² = 2 (q·e − ‖e‖²/2) − ‖q‖²``: the order of distances is that of what stands in brackets."""
-    return torch.cat([items, -items.square().sum(1, keepdim=True) / 2], dim=1)
+def _with_length(items: Tensor) -> Tensor:
+    """``−‖q − e‖² = q · 2e − ‖e‖² − ‖q‖²``, of which the last is the same for all items."""
+    return torch.cat([2 * items, -items.square().sum(1, keepdim=True)], dim=1)
 
 
 def _translated(model: CFKG, batch: Batch) -> Tensor:

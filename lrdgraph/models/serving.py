@@ -70,10 +70,9 @@ class ItemIndex:
         """
         faiss = need_faiss()
         vectors = query.detach().float().cpu()
-        if self.kind != "flat":
-            vectors = F.pad(vectors, (0, 1))
         options = {}
         if self.kind == "ivf":
+            vectors = F.pad(vectors, (0, 1))
             options = {"params": faiss.SearchParametersIVF(nprobe=self.breadth)}
         elif self.kind == "hnsw":
             options = {"params": faiss.SearchParametersHNSW(efSearch=max(self.breadth, number))}
@@ -104,9 +103,11 @@ def build_index(
 ) -> ItemIndex:
     """An index of a model's item vectors, with bias and recent popularity as one more coordinate.
 
-    IVF and HNSW search by distance, in which ``√(max‖v‖² − ‖v‖²)`` is appended to ``v`` and 0 to the query, so that the
-    nearest has the largest inner product (Bachrach et al., *Speeding Up the Xbox Recommender System Using a Euclidean
-    Transformation for Inner-Product Spaces*, RecSys 2014).
+    Lists are made and searched by distance, with ``√(max‖v‖² − ‖v‖²)`` appended to ``v`` and 0 to the query, so that
+    the nearest has the largest inner product (Bachrach et al., *Speeding Up the Xbox Recommender System Using a
+    Euclidean Transformation for Inner-Product Spaces*, RecSys 2014). The graph is made and walked by inner products
+    (Morozov and Babenko, *Non-metric Similarity Graphs for Maximum Inner Product Search*, NeurIPS 2018): by distance it
+    falls apart where items stand in clusters.
 
     Args:
         model: one whose score is an inner product, with or without evidence of edges.
@@ -131,7 +132,7 @@ def build_index(
         raise DataError(
             f"{type(model).__name__} has item vectors that are no numbers; it has diverged: train it again."
         )
-    if kind != "flat":
+    if kind == "ivf":
         vectors = _lifted(vectors)
     number, width = vectors.shape
     lists = max(1, min(int(4 * number**0.5), number // VECTORS_PER_LIST))
@@ -142,7 +143,7 @@ def build_index(
         index.cp.min_points_per_centroid = 1  # a catalogue too small for one list is no reason to warn
         index.train(vectors)
     else:
-        index = faiss.IndexHNSWFlat(width, LINKS)
+        index = faiss.IndexHNSWFlat(width, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = BUILDING_BREADTH
     index.add(vectors)
     usual = {"flat": number, "ivf": max(16, lists // 8), "hnsw": 256}[kind]
@@ -159,6 +160,10 @@ def load_index(folder: Path | str, model: Recommender) -> ItemIndex:
     """
     parts, faiss, folder = inner_product(model), need_faiss(), Path(folder)
     settle_folder(folder)
+    if not folder.exists():
+        raise DataError(
+            f"There is no index in {folder}; build it with build_index, or that of a run with 'lrdgraph index'."
+        )
     about = read_json(folder / "index.json")
     expected = {"format": int, "kind": str, "breadth": int, "at": int | None, "weights": str}
     whole = isinstance(about, dict) and all(isinstance(about.get(key), kind) for key, kind in expected.items())
@@ -172,8 +177,10 @@ def load_index(folder: Path | str, model: Recommender) -> ItemIndex:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise DataError(f"{path} is not a whole faiss index ({reason}); build it anew.") from None
-    if index.ntotal != model.inputs.num_items:
-        raise DataError(f"{path} has {index.ntotal} items, the model {model.inputs.num_items}; build the index anew.")
+    with evaluating(model):
+        expected_shape = model.inputs.num_items, parts.items(about["at"]).size(1) + (about["kind"] == "ivf")
+    if (index.ntotal, index.d) != expected_shape:
+        raise DataError(f"{path} holds {(index.ntotal, index.d)} numbers, the model {expected_shape}; build it anew.")
     return ItemIndex(model, about["kind"], about["breadth"], about["at"], parts, index)
 
 
