@@ -1,6 +1,6 @@
 """Requests answered with an index of item vectors against those that score the whole catalogue: recall and time.
 
-    python -m benchmarks.speed.serving RUN --data ../shared/data/office --out benchmarks/results/serving.json
+    python -m benchmarks.speed.serving RUN --data ../shared/data/office --requests 300
 
 ``RUN`` is the folder of a trained run, whose test histories ask, all at the last moment of the corpus. Then an
 untrained flagship of a made-up catalogue asks the same of more items: vectors in clusters of about a hundred, bias,
@@ -36,6 +36,7 @@ from lrdgraph.models.serving import ItemIndex, build_index, recommend_with
 from lrdgraph.storage import write_json
 from lrdgraph.vocabulary import Vocabulary
 
+RESULT = Path(__file__).resolve().parents[1] / "results" / "serving.json"
 K = 10
 HITS = (10, 50, 200)
 KINDS = ("flat", "ivf", "hnsw")
@@ -182,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a trained run")
     parser.add_argument("--data", help="where its corpus lies")
-    parser.add_argument("--out", type=Path, help="the JSON file of the result")
+    parser.add_argument("--out", type=Path, default=RESULT, help="the JSON file of the result")
     parser.add_argument("--items", type=int, nargs="*", default=[100_000], help="sizes of made-up catalogues")
     parser.add_argument("--requests", type=int, default=500)
     chosen = parser.parse_args()
@@ -194,8 +195,7 @@ def main() -> None:
     for items in chosen.items:
         model, asked = made_up(items, chosen.requests)
         figures[f"made up, {items:,} items"] = measured(model, asked) | {"model": repr(model)}
-    if chosen.out:
-        write_json(chosen.out, {"k": K, "catalogues": figures, "peak_memory_gb": peak_memory()} | origin)
+    write_json(chosen.out, {"k": K, "catalogues": figures, "peak_memory_gb": peak_memory()} | origin)
 
 
 if __name__ == "__main__":
