@@ -189,13 +189,18 @@ def main() -> None:
     chosen = parser.parse_args()
     origin = provenance()
     origin["versions"]["faiss-cpu"] = version("faiss-cpu")
-    figures = {}
+    figures: dict[str, Any] = {}
+
+    def keep(name: str, model: Recommender, told: dict[str, Any]) -> None:
+        """What is measured is written at once, so that a killed benchmark leaves it."""
+        figures[name] = told | {"model": repr(model)}
+        write_json(chosen.out, {"k": K, "catalogues": figures, "peak_memory_gb": peak_memory()} | origin)
+
     model, last, own = of_run(chosen.run, chosen.data, chosen.requests)
-    figures["run"] = measured(model, last, own) | {"model": repr(model)}
+    keep("run", model, measured(model, last, own))
     for items in chosen.items:
         model, asked = made_up(items, chosen.requests)
-        figures[f"made up, {items:,} items"] = measured(model, asked) | {"model": repr(model)}
-    write_json(chosen.out, {"k": K, "catalogues": figures, "peak_memory_gb": peak_memory()} | origin)
+        keep(f"made up, {items:,} items", model, measured(model, asked))
 
 
 if __name__ == "__main__":
