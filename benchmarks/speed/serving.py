@@ -178,6 +178,20 @@ def measured(model: Recommender, asked: Requests, other: Requests | None = None)
     return told
 
 
+def figures(result: dict[str, Any]) -> list[str]:
+    """The rows of docs/serving.md: rescored items and recall with the most hits, and processor time of a request."""
+    rows = []
+    for name, told in result["catalogues"].items():
+        exact = told["milliseconds"]["exact"]["median_cpu_ms"]
+        for kind, index in told["index"].items():
+            best, others = index["quality"][-1], index.get("quality_at_other_times")
+            other = f"{others[-1]['recall@10']:.3f}" if others else "–"
+            used = told["milliseconds"][kind]["median_cpu_ms"]
+            cells = [name, f"{told['items']:,}", kind, f"{best['rescored']:,}", f"{best['recall@10']:.3f}", other]
+            rows.append(f"| {' | '.join([*cells, f'{used:.1f}', f'{exact:.1f}'])} |")
+    return rows
+
+
 def main() -> None:
     """Measure the run and the made-up catalogues, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -189,12 +203,12 @@ def main() -> None:
     chosen = parser.parse_args()
     origin = provenance()
     origin["versions"]["faiss-cpu"] = version("faiss-cpu")
-    figures: dict[str, Any] = {}
+    held: dict[str, Any] = {}
 
     def keep(name: str, model: Recommender, told: dict[str, Any]) -> None:
         """What is measured is written at once, so that a killed benchmark leaves it."""
-        figures[name] = told | {"model": repr(model)}
-        write_json(chosen.out, {"k": K, "catalogues": figures, "peak_memory_gb": peak_memory()} | origin)
+        held[name] = told | {"model": repr(model)}
+        write_json(chosen.out, {"k": K, "catalogues": held, "peak_memory_gb": peak_memory()} | origin)
 
     model, last, own = of_run(chosen.run, chosen.data, chosen.requests)
     keep("run", model, measured(model, last, own))
