@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from lrdgraph.language import encode_items as encode_items
     from lrdgraph.models.extend import extend as extend
     from lrdgraph.models.recommend import recommend as recommend
+    from lrdgraph.models.serving import build_index as build_index
+    from lrdgraph.models.serving import load_index as load_index
+    from lrdgraph.models.serving import recommend_with as recommend_with
     from lrdgraph.splits import split as split
 
     __version__: str
@@ -36,6 +39,7 @@ _MODULES = {
     "RelationDVAE": "lrdgraph.discovery.dvae",
     "TextSettings": "lrdgraph.language",
     "build_graph": "lrdgraph.graph.build",
+    "build_index": "lrdgraph.models.serving",
     "encode_items": "lrdgraph.language",
     "evaluate": "lrdgraph.evaluation",
     "evaluate_run": "lrdgraph.experiment",
@@ -43,9 +47,11 @@ _MODULES = {
     "export_triples": "lrdgraph.export",
     "extend": "lrdgraph.models.extend",
     "load": "data_loaders",
+    "load_index": "lrdgraph.models.serving",
     "load_run": "lrdgraph.experiment",
     "read_experiment": "lrdgraph.experiment",
     "recommend": "lrdgraph.models.recommend",
+    "recommend_with": "lrdgraph.models.serving",
     "relation_report": "lrdgraph.export",
     "run_experiment": "lrdgraph.experiment",
     "split": "lrdgraph.splits",

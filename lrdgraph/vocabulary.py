@@ -10,6 +10,9 @@ import polars as pl
 
 from lrdgraph.errors import DataError, UnknownIdError, nearest
 
+FEW = 1_000
+"""Up to so many ids are looked up one by one."""
+
 
 class Vocabulary:
     """An ordered set of external ids of one kind; the first id has index 1.
@@ -34,8 +37,8 @@ class Vocabulary:
             raise DataError(f"The {kind} id '{twice}' occurs more than once; keep one row for each {kind}.")
 
     @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self.series.to_list())
+    def _known(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.series.to_list(), start=1)}
 
     def __len__(self) -> int:
         return len(self.series)
@@ -53,8 +56,11 @@ class Vocabulary:
             UnknownIdError: an id is unknown and ``missing`` is None; the message names the nearest known id.
         """
         asked = pl.Series("id", ids, dtype=pl.String) if not isinstance(ids, pl.Series) else ids.cast(pl.String)
-        table = pl.DataFrame({"id": self.series, "index": np.arange(1, len(self) + 1, dtype=np.int64)})
-        found = asked.alias("id").to_frame().join(table, on="id", how="left", maintain_order="left")["index"]
+        if len(asked) <= FEW:  # a request must not wait for a table of all ids
+            found = pl.Series("index", [self._known.get(name) for name in asked.to_list()], dtype=pl.Int64)
+        else:
+            table = pl.DataFrame({"id": self.series, "index": np.arange(1, len(self) + 1, dtype=np.int64)})
+            found = asked.alias("id").to_frame().join(table, on="id", how="left", maintain_order="left")["index"]
         if found.null_count():
             if missing is None:
                 name = asked.filter(found.is_null())[0]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrdgraph.errors import DataError, UnknownIdError
-from lrdgraph.vocabulary import Vocabulary
+from lrdgraph.vocabulary import FEW, Vocabulary
 
 
 @given(st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=20))
@@ -53,3 +53,12 @@ def test_an_unknown_id_names_the_nearest():
 def test_an_index_outside_is_an_error(index: int):
     with pytest.raises(UnknownIdError, match="indices run from 1 to 2"):
         Vocabulary(["a", "b"]).id(index)
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "?"]), max_size=20))
+def test_few_and_many_ids_are_looked_up_alike(ids: list[str]):
+    vocabulary = Vocabulary(["c", "a", "b"])
+    expected = [["c", "a", "b"].index(name) + 1 if name != "?" else 0 for name in ids]
+    many = ids * (FEW + 1)
+    assert vocabulary.index(ids, missing=0).tolist() == expected
+    assert vocabulary.index(many, missing=0).tolist() == expected * (FEW + 1)

@@ -16,6 +16,7 @@ from lrdgraph.cli.download import download
 from lrdgraph.cli.encode import encode
 from lrdgraph.cli.evaluate import evaluate
 from lrdgraph.cli.export import export
+from lrdgraph.cli.index import index
 from lrdgraph.cli.name import name
 from lrdgraph.cli.prepare import prepare
 from lrdgraph.cli.quality import quality
@@ -28,7 +29,7 @@ from lrdgraph.errors import ConfigError, LrdgraphError
 app = typer.Typer(name="lrdgraph", rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 _COMMANDS = (
     *(download, prepare, synthesize, encode, train, evaluate),
-    *(recommend, relations, name, quality, export, demo),
+    *(recommend, index, relations, name, quality, export, demo),
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from lrdgraph.corpus import Corpus
     from lrdgraph.experiment import Run
     from lrdgraph.models.recommend import Recommendation
+
+INDEX = "index"
+"""Of an index within the folder of its run."""
 
 
 def recommend(
@@ -34,6 +38,10 @@ def recommend(
     data: Annotated[str | None, typer.Option(help="Where the corpus lies now, for --user.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
     reasons: Annotated[int, typer.Option(help="At most so many reasons for each.")] = 3,
+    index: Annotated[
+        bool, typer.Option("--index", help="Look in DIR/index, as 'lrdgraph index DIR' builds it.")
+    ] = False,
+    hits: Annotated[int | None, typer.Option(help="Items of the index that are scored; 200 by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recommend items and say why.
@@ -44,24 +52,32 @@ def recommend(
         raise ConfigError("Give either --history with item ids or --user with an id of the corpus.")
     if times is not None and history is None:
         raise ConfigError("--times belongs to --history; a --user brings the times of the corpus.")
-    moments = None if times is None else [_seconds(text, "--times") for text in times.split(",")]
-    asked = None if at is None else _seconds(at, "--at")
+    if hits is not None and not index:
+        raise ConfigError("--hits is how many items of an index are scored; give it with --index.")
+    moments = None if times is None else [seconds_of(text, "--times") for text in times.split(",")]
+    asked = None if at is None else seconds_of(at, "--at")
     from lrdgraph.experiment import load_run
-    from lrdgraph.models.recommend import recommend as best
 
     run = load_run(folder)
+    best = run.model.recommend if not index else _with_index(run, 200 if hits is None else hits)
     if user is not None:
         items, moments = history_of(run, user, data)
     else:
         items = [item.strip() for item in str(history).split(",")]
         if not all(items):
             raise DataError(f"The history '{history}' has an empty id; separate ids by single commas.")
-    found = best(run.model, [items], None if moments is None else [moments], asked, k, reasons=reasons)[0]
+    found = best([items], None if moments is None else [moments], asked, k, reasons=reasons)[0]
     if as_json:
         names = dict(zip(run.model.inputs.items.series.to_list(), run.titles, strict=True))
         say(json.dumps({"history": items, "recommendations": _plain(found, names)}, indent=2, ensure_ascii=False))
     else:
         show_recommendations(run, items, found)
+
+
+def _with_index(run: Run, hits: int) -> Callable[..., list[list[Recommendation]]]:
+    from lrdgraph.models.serving import load_index, recommend_with
+
+    return partial(recommend_with, load_index(run.folder / INDEX, run.model), hits=hits)
 
 
 def show_recommendations(run: Run, items: Sequence[str], found: Sequence[Recommendation], recent: int = 5) -> None:
@@ -109,7 +125,12 @@ def _plain(found: Sequence[Recommendation], names: dict[str, str]) -> list[dict[
     ]
 
 
-def _seconds(text: str, option: str) -> int:
+def seconds_of(text: str, option: str) -> int:
+    """A moment that was given to an option: whole seconds since 1970, or an ISO date, of UTC where it names no zone.
+
+    Raises:
+        ConfigError: it is neither.
+    """
     with suppress(ValueError):
         return int(text)
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +29,11 @@ _UNITS = (  # name, seconds, used from how many of it on: a month and a half rea
     ("minute", 60, 1),
     ("second", 1, 1),
 )
+CandidateSource = Callable[[Batch, int], Tensor]
+"""From ``B`` histories and a number, the ``(B, C)`` items among which the best so many of each row are looked for.
+
+Items rise within a row, so that each stands there once; then 0 fills up. There is at least one column.
+"""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ def recommend(
     *,
     filter_seen: bool = True,
     reasons: int = 0,
+    candidates: CandidateSource | None = None,
 ) -> list[list[Recommendation]]:
     """The best ``k`` items for each history; people need not have been seen in training.
 
@@ -95,6 +102,7 @@ def recommend(
         k: how many items; fewer come back where the catalogue has no more.
         filter_seen: leave out items of the history, the whole of it.
         reasons: at most so many reasons for each item, if the model gives any; only edges that speak for it.
+        candidates: where to look; all items where None. What it finds is scored by the model, whoever found it.
 
     Raises:
         UnknownIdError: an item is not in the vocabulary; the message names the nearest id.
@@ -106,17 +114,24 @@ def recommend(
         raise ConfigError(f"k must be 1 or more and reasons 0 or more; got k={k} and reasons={reasons}.")
     known = model.inputs.events
     events = _events(model.inputs.items, histories, times, at, now=int(known[2, -1]) if known.numel() else 0)
+    with evaluating(model):
+        starts = range(0, len(events.moment), _ROWS_AT_ONCE)
+        blocks = [_block(model, events, start, k, filter_seen, reasons, candidates) for start in starts]
+    return list(chain.from_iterable(blocks))
+
+
+@contextmanager
+def evaluating(model: Recommender) -> Iterator[None]:
+    """A model in evaluation mode and without gradients for a while; its mode is then what it was."""
     was_training = model.training
     if was_training:  # switching forgets vectors that are kept for scoring
         model.eval()
     try:
         with torch.no_grad():
-            starts = range(0, len(events.moment), _ROWS_AT_ONCE)
-            blocks = [_block(model, events, start, k, filter_seen, reasons) for start in starts]
+            yield
     finally:
         if was_training:
             model.train()
-    return list(chain.from_iterable(blocks))
 
 
 class _Events(NamedTuple):
@@ -195,23 +210,36 @@ def _whole(values: Any, name: str) -> np.ndarray:
 
 
 def _block(
-    model: Recommender, events: _Events, start: int, k: int, filter_seen: bool, reasons: int
+    model: Recommender,
+    events: _Events,
+    start: int,
+    k: int,
+    filter_seen: bool,
+    reasons: int,
+    source: CandidateSource | None,
 ) -> list[list[Recommendation]]:
     stop = min(start + _ROWS_AT_ONCE, len(events.moment))
     first, end = events.offsets[start:stop], events.offsets[start + 1 : stop + 1]
-    batch = _batch(events, first, end, events.moment[start:stop], model.max_length)
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
-    batch = batch.to(device)
-    scores = model.score(batch).clone()
+    batch = _batch(events, first, end, events.moment[start:stop], model.max_length).to(device)
+    row = torch.from_numpy(np.repeat(np.arange(stop - start), end - first)).to(device)
+    seen = torch.tensor(events.item[first[0] : end[-1]]).to(device)
+    items = None if source is None else source(batch, k + int((end - first).max()) * filter_seen)
+    scores = model.score(batch, items).clone()
     if bool(scores.isnan().any()):
         raise DataError(f"{type(model).__name__} gives scores that are not numbers; it has diverged: train it again.")
-    scores[:, 0] = -torch.inf
-    if filter_seen:
-        row = np.repeat(np.arange(stop - start), end - first)
-        seen = torch.tensor(events.item[first[0] : end[-1]])
-        scores[torch.from_numpy(row).to(device), seen.to(device)] = -torch.inf
-    best = _best(scores, min(k, model.inputs.num_items))
-    value = scores.gather(1, best)
+    if items is None:
+        scores[:, 0] = -torch.inf
+        if filter_seen:
+            scores[row, seen] = -torch.inf
+    else:
+        scores[items == 0] = -torch.inf
+        if filter_seen:
+            base = model.inputs.num_items + 1
+            own = torch.arange(len(items), device=device)[:, None] * base + items
+            scores[torch.isin(own, row * base + seen)] = -torch.inf
+    column = _best(scores, min(k, scores.size(1)))
+    value, best = scores.gather(1, column), column if items is None else items.gather(1, column)
     told = model.explain(batch, best) if reasons else None
     why = None if told is None else _reasons(told, model.inputs.items, best.shape, reasons)
 
