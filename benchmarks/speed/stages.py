@@ -61,7 +61,7 @@ def train_stage(settings: ExperimentSettings, repeats: int) -> Found:
     counted, positions = _count_steps(settings, parts, model)
     each = [count.total for count in counted]
     found = _timed(wall, processor, {"target positions": positions})
-    found |= {"steps": steps, "first_epoch_seconds": round(ends[0][0] - began, 3)}
+    found |= {"steps": steps, "first_epoch_seconds": round(float(ends[0, 0]) - began, 3)}
     each_step = np.diff(np.array(marks)[steps - 1 :], axis=0)
     found |= dict(zip(("step_seconds", "step_cpu_seconds"), np.median(each_step, axis=0).tolist(), strict=True))
     found["operations"] = mean(work.operations for work in each) * steps
