@@ -17,4 +17,6 @@ def need_faiss() -> Any:
     try:
         return import_module("faiss")
     except ImportError:
-        raise MissingExtraError("An index of vectors needs faiss; install it with 'pip install lrdgraph[index]'.") from None
+        raise MissingExtraError(
+            "An index of vectors needs faiss; install it with 'pip install lrdgraph[index]'."
+        ) from None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from lrdgraph.errors import ConfigError, nearest
+from lrdgraph.nn.moments import MANY, column_moments
 
 ItemTerms = tuple[Tensor, ...]
 """What an encoder knows of each item alone; every tensor has one row for each item."""
@@ -37,8 +38,12 @@ class StandardText(nn.Module):
 
     def __init__(self, text: Tensor) -> None:
         super().__init__()
-        mean = text.mean(0)
-        scale = (text - mean).square().mean().sqrt()
+        if len(text) > MANY:
+            mean, variance = (moment.float() for moment in column_moments(text))
+            scale = variance.mean().sqrt()
+        else:
+            mean = text.float().mean(0)
+            scale = (text - mean).square().mean().sqrt()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
 
