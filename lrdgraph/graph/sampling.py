@@ -27,8 +27,8 @@ class Subgraph:
         e_id: ``(e,)`` int64 places of these edges in the whole graph.
         latent_index: ``(2, p)`` int64 places in ``n_id``.
         latent_id: ``(p,)`` int64 places of these latent edges in the whole graph, for ``mixture[latent_id]``.
-        hops: how many nodes are met within 0, 1, … L hops; the first ``hops[h]`` of ``n_id``. All edges of the last
-            layer lead into the first ``hops[0]`` nodes, those of the layer before into the first ``hops[1]``, and so on.
+        hops: how many nodes are met within 0, 1, … L hops; they are the first ``hops[h]`` of ``n_id``. The last layer
+            has to tell the first ``hops[0]`` of them, the layer before the first ``hops[1]``, and so on.
     """
 
     n_id: Tensor

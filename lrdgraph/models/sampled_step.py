@@ -132,10 +132,13 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
         raw = torch.cat([model.items(), model.attribute_vectors])
     else:
         sub = model.around.around(seeds[1:])
-        drawn = [sub.n_id, pairs.flatten(), negatives] + (
-            [] if known is None else [known.head, known.tail, known.drawn]
-        )
-        nodes = torch.cat(drawn).unique()
+        needed = [
+            sub.n_id,
+            pairs.flatten(),
+            negatives,
+            *(() if known is None else (known.head, known.tail, known.drawn)),
+        ]
+        nodes = torch.cat(needed).unique()
         raw = raw_vectors(model, nodes)
         weights = model.weights(torch.cat([sub.latent_id, asked]))
         heard, weights = weights.split([len(sub.latent_id), len(asked)])
@@ -150,9 +153,8 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
         assert model.discovery is not None
         of_items = None if nodes is None else nodes[: int(torch.searchsorted(nodes, model.graph.num_items + 1))]
         scaled = (raw if of_items is None else raw[: len(of_items)]) * model.log_scale.exp()
-        found = model.discovery.loss_of(
-            *pairs, negatives, scaled, model.relations[model.num_predefined :], nodes=of_items, warm_up=model.warming_up
-        )
+        latent, (i, j) = model.relations[model.num_predefined :], pairs
+        found = model.discovery.loss_of(i, j, negatives, scaled, latent, nodes=of_items, warm_up=model.warming_up)
         terms |= {f"discovery/{field.name}": getattr(found, field.name) for field in fields(found)}
     if known is not None:
         terms["knowledge"] = knowledge_loss(model, known, raw, nodes)
