@@ -17,7 +17,7 @@ from lrdgraph.models.base import Recommender, dot
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
 from lrdgraph.models.shared_negatives import Candidates, SharedNegatives
-from lrdgraph.models.trend import RecentPopularity
+from lrdgraph.models.sparse_trend import recent_popularity
 from lrdgraph.nn.losses import full_cross_entropy, sample_loss, shared_cross_entropy
 from lrdgraph.nn.rows import take_rows
 from lrdgraph.nn.time import GapEmbedding
@@ -108,7 +108,7 @@ class SequentialRecommender(Recommender):
         self.items = ItemEncoder(inputs.popularity, text, d, settings.text_dropout, settings.use_id)
         self.position = nn.Embedding(settings.max_length, d) if self.positions else None
         self.gap = GapEmbedding(d) if settings.time != "none" else None
-        self.trend = RecentPopularity(inputs.events[1], inputs.events[2], inputs.num_items) if settings.trend else None
+        self.trend = recent_popularity(inputs.events[1], inputs.events[2], inputs.num_items) if settings.trend else None
         self.encoder = self.sequence_encoder()
         self.bias = nn.Parameter(torch.zeros(inputs.num_items + 1))
         # an item without training events would be a wrong answer everywhere, and learn to be one: it sits out the loss
