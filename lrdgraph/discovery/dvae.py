@@ -156,6 +156,13 @@ class RelationDVAE(nn.Module):
         """``q(r | i, j)`` ``(P, K)`` of the latent relations alone; a row sums to 1 − q(none)."""
         return self.state_posterior(i, j)[..., int(self.none_state) :]
 
+    def ends_posterior(self, i: Tensor, j: Tensor) -> Tensor:
+        """:meth:`posterior` ``(P, K)`` of pairs ``(P,)`` of which many share an end; each end is computed once."""
+        (first, at), (second, to) = (item.unique(return_inverse=True) for item in (i, j))
+        text = (self.standard(self.text.index_select(0, nodes)) for nodes in (first, second))
+        terms, shift = self.encoder.ends(*text)
+        return self.encoder.pairs(terms, at, to + shift).softmax(-1)[:, int(self.none_state) :]
+
     def pattern_posterior(self, pattern: Pattern) -> Tensor:
         """:meth:`state_posterior` ``(E, S)`` of the pairs (row i, column j) of a pattern; made for many fixed pairs."""
         left, right, weight = self.encoder.factors(self.encoder.items(self.standard(self.text)))

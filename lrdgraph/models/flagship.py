@@ -192,7 +192,7 @@ class Flagship(SequentialRecommender):
         if self.discovery is None:
             share = 1.0 / (self.settings.num_latent or 1)
             return torch.full((len(edge), self.settings.num_latent), share, device=edge.device)
-        return self.discovery.posterior(*self.pairs.index_select(1, edge))
+        return self.discovery.ends_posterior(*self.pairs.index_select(1, edge))
 
     def _pattern(self) -> Pattern | None:
         if self.pattern is not None and self.pattern.row.device != self.pairs.device:
