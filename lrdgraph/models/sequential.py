@@ -18,13 +18,16 @@ from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
 from lrdgraph.models.shared_negatives import Candidates, SharedNegatives
 from lrdgraph.models.sparse_trend import recent_popularity
-from lrdgraph.nn.losses import full_cross_entropy, sample_loss, shared_cross_entropy
+from lrdgraph.nn.losses import full_cross_entropy, in_parts, sample_loss, shared_cross_entropy
 from lrdgraph.nn.rows import take_rows
 from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
 
 Evidence = Callable[[Tensor, Tensor], Tensor]
 Loss = Literal["cross-entropy", "bce", "gbce", "bpr", "sampled-cross-entropy", "shared-cross-entropy"]
+
+MAX_LOGITS = 64_000_000
+"""Scores of positions and items that stand at once in the cross-entropy over the catalogue."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,9 @@ class SequentialRecommender(Recommender):
     def rank_loss(self, batch: Batch, vectors: Tensor, evidence: Evidence | None = None) -> Tensor:
         """The loss of the settings, mean over all positions of the batch that have a target.
 
-        A sampled loss holds the vectors of targets and negatives, ``P × (1 + C) × D``; with evidence all scores.
+        Cross-entropy over a catalogue so large that ``P × N`` is above 64 million goes through a part of the positions
+        at a time, and again backwards. A sampled loss holds the vectors of targets and negatives,
+        ``P × (1 + C) × D``; with evidence all scores.
 
         Args:
             batch: training histories.
@@ -172,8 +177,13 @@ class SequentialRecommender(Recommender):
         moment = self.moments(batch)[columns[:, 0], columns[:, 1]]
         target = batch.target[columns[:, 0], columns[:, 1]]
         if self.settings.loss == "cross-entropy":
-            logits = self.base_scores(query, moment, vectors, self.bias + self.closed)
-            return full_cross_entropy(logits if evidence is None else evidence(logits, columns), target)
+            bias = self.bias + self.closed
+
+            def loss_of(query: Tensor, moment: Tensor, columns: Tensor, target: Tensor) -> Tensor:
+                logits = self.base_scores(query, moment, vectors, bias)
+                return full_cross_entropy(logits if evidence is None else evidence(logits, columns), target)
+
+            return in_parts(loss_of, (query, moment, columns, target), MAX_LOGITS // len(vectors))
         chosen = torch.cat([target[:, None], self.negatives(target)], dim=1)  # (P, 1 + C)
         if evidence is None:
             scores = self.base_scores(query, moment, vectors, self.bias, chosen)
