@@ -39,7 +39,7 @@ from lrdgraph.models.latent_edges import HeldOutEvidence, latent_edges
 from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.registry import register
 from lrdgraph.models.sampled_graph import SampledGraph, posterior_of_pairs
-from lrdgraph.models.sampled_step import evidence_at, evidence_parts, sampled_terms, step_edges, vectors_everywhere
+from lrdgraph.models.sampled_step import candidate_evidence, sampled_terms, vectors_everywhere
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
 from lrdgraph.nn.relational_conv import RelationalAdjacency, RelationalConv
 from lrdgraph.nn.sparse_products import Pattern
@@ -204,7 +204,11 @@ class Flagship(SequentialRecommender):
         discovery, device = self.discovery, self.pairs.device
         if discovery is None:
             raise ConfigError("This model has no discovered relations; set num_latent above 0 and latent='discovered'.")
-        found = enrich(self.graph, self.pairs.cpu(), lambda i, j: discovery.posterior(i.to(device), j.to(device)).cpu())
+        found = enrich(
+            self.graph,
+            self.pairs.cpu(),
+            lambda i, j: posterior_of_pairs(discovery, torch.stack([i, j]).to(device)).cpu(),
+        )
         return replace(found, latent=self.latent_relations)
 
     def item_vectors(self) -> Tensor:
@@ -252,15 +256,9 @@ class Flagship(SequentialRecommender):
         mixture, vectors = self._kept()
         query = self.encode(batch, vectors)[:, -1]
         scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)
-        columns = last_columns(batch)
         if candidates is None:
-            return self._evidence(scores, columns, batch, mixture)
-        if not self.settings.evidence:
-            return scores
-        distinct, place = candidates.unique(return_inverse=True)
-        edges = step_edges(self, self.history_pairs(batch, columns), distinct)
-        parts = evidence_parts(self, edges, batch, columns, mixture.index_select(0, edges.edge))
-        return scores + evidence_at(parts, place, len(distinct), len(batch)).to(scores.dtype)
+            return self._evidence(scores, last_columns(batch), batch, mixture)
+        return scores + candidate_evidence(self, batch, candidates, mixture) if self.settings.evidence else scores
 
     def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
         """One part for each event, edge and relation; a latent relation's is ``κ_k · w_k``.

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.graph.sampling import Subgraph
-from lrdgraph.models.evidence import MixtureEvidence, Pairs, TypedEvidence, add_evidence
+from lrdgraph.models.evidence import MixtureEvidence, Pairs, TypedEvidence, add_evidence, last_columns
 from lrdgraph.models.knowledge import draw_knowledge, knowledge_loss
 from lrdgraph.models.sampled_graph import BLOCK, SampledGraph, convolve
 from lrdgraph.models.sequential import touched
@@ -75,6 +75,15 @@ def evidence_parts(model: Flagship, edges: StepEdges, batch: Batch, columns: Ten
             user = batch.user[columns[edges.pairs.position, 0]]
             parts.append(model.held_out.within(edges.pairs, user, latent, weights, edges.edge, edges.candidates))
     return parts
+
+
+def candidate_evidence(model: Flagship, batch: Batch, candidates: Tensor, mixture: Tensor) -> Tensor:
+    """``(B, C)`` what edges from each history say for ``(C,)`` or ``(B, C)`` candidates, reading no others."""
+    columns = last_columns(batch)
+    distinct, place = candidates.unique(return_inverse=True)
+    edges = step_edges(model, model.history_pairs(batch, columns), distinct)
+    parts = evidence_parts(model, edges, batch, columns, mixture.index_select(0, edges.edge))
+    return evidence_at(parts, place, len(distinct), len(batch))
 
 
 def evidence_at(parts: list[Part], place: Tensor, width: int, rows: int) -> Tensor:

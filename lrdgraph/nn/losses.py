@@ -64,11 +64,10 @@ def shared_cross_entropy(logits: Tensor, place: Tensor, log_q: Tensor, known: Te
         known: ``(X,)`` cells, ``row · C + column``, that are there with certainty, those of the targets included; one
             may be named twice.
     """
-    lowered = (logits - log_q).flatten()
-    known = known.unique()
-    # added rather than written, since a gradient through a copy would read all cells once more
-    raised = log_q.index_select(0, known % logits.size(1)).to(lowered.dtype)
-    return F.cross_entropy(lowered.index_add(0, known, raised).view_as(logits), place)
+    lowered, known = (logits - log_q).contiguous(), known.unique()
+    # in place, since each copy of all cells costs about as much as the product that made them
+    lowered.view(-1).index_add_(0, known, log_q.index_select(0, known % logits.size(1)).to(lowered.dtype))
+    return F.cross_entropy(lowered, place)
 
 
 def bpr(positive: Tensor, negatives: Tensor) -> Tensor:

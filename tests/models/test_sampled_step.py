@@ -78,6 +78,8 @@ def test_scores_and_vectors_are_those_of_the_whole_graph(values: dict[str, Any])
     whole, part = flagship(**values).eval(), flagship(fanout=2, **values).eval()
     with torch.no_grad():
         torch.testing.assert_close(part.mixture(), whole.mixture(), rtol=1e-5, atol=1e-6)
+        if part.discovery is not None:
+            torch.testing.assert_close(part.enriched().mixture, whole.enriched().mixture, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(part.item_vectors(), whole.item_vectors(), rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(part.score(requests()), whole.score(requests()), rtol=1e-5, atol=1e-5)
 
