@@ -30,6 +30,10 @@ class MissingExtraError(LrdgraphError):
     """An optional package is needed and not installed."""
 
 
+class ProcessError(LrdgraphError):
+    """Another process of the same run is gone."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint `` (did you mean 'x'?)`` for the closest known name, or the empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

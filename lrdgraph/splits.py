@@ -6,9 +6,11 @@ and temporal splits role follows time, so this is the order of time with ties br
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from lrdgraph.corpus import ROLES, TEST, TRAIN, VALIDATION, Corpus
 from lrdgraph.errors import ConfigError, DataError
@@ -173,3 +175,15 @@ def _temporal(corpus: Corpus, fractions: tuple[float, float]) -> np.ndarray:
     # "higher" keeps a cut on a time that occurs, and all events of one moment on the same side of it
     first, second = np.quantile(corpus.time, [low, high], method="higher")
     return np.where(corpus.time < first, TRAIN, np.where(corpus.time < second, VALIDATION, TEST)).astype(np.int8)
+
+
+def targets_hash(corpus: Corpus, targets: Targets) -> str:
+    """SHA-256 (hex) over external ids, moments and candidates of all targets; history and graph are no part of it."""
+    digest = hashlib.sha256()
+    for vocabulary, index in ((corpus.users, targets.user), (corpus.items, targets.item)):
+        digest.update("\x1f".join(vocabulary.ids(index)).encode())
+    digest.update(np.ascontiguousarray(targets.time, dtype=np.int64).tobytes())
+    if targets.candidates is not None:
+        listed = pl.concat([pl.Series([""]), corpus.items.series]).gather(targets.candidates.ravel())
+        digest.update("\x1f".join(listed).encode())
+    return digest.hexdigest()

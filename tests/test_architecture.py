@@ -15,7 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = {
-    "ground": ["lrdgraph.errors", "lrdgraph.faiss", "lrdgraph.storage", "lrdgraph.vocabulary", "lrdgraph.config"],
+    "ground": [
+        *("lrdgraph.errors", "lrdgraph.distributed", "lrdgraph.faiss"),
+        *("lrdgraph.storage", "lrdgraph.vocabulary", "lrdgraph.config"),
+    ],
     "corpus": ["lrdgraph.corpus", "lrdgraph.splits", "lrdgraph.batch"],
     "data_loaders": ["data_loaders"],
     "language": ["lrdgraph.language"],

@@ -44,6 +44,10 @@ def test_the_guide_runs(followed: Path) -> None:
     assert "new-film" not in json.loads((followed / "runs/first/inputs/graph/graph.json").read_text())["items"]
 
 
+def test_the_figures_of_the_plan_follow_from_results(tmp_path: Path) -> None:
+    play(ROOT / "docs" / "scaling.md", tmp_path, commands=False)
+
+
 def test_keys_of_a_result(followed: Path) -> None:
     held = json.loads((followed / "runs/first/result.json").read_text())
     assert first_column(section(GUIDE, "Train and evaluate")) == set(held)

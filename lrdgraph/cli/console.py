@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lrdgraph import distributed
+
 PIPE_WIDTH = 120
 Changes = Annotated[
     list[str] | None,
@@ -19,8 +21,9 @@ Changes = Annotated[
 
 
 def say(line: str = "") -> None:
-    """Print a line at once, above a bar where one is shown."""
-    print(line, flush=True)
+    """Print a line at once, above a bar where one is shown; of several processes the first alone talks."""
+    if distributed.is_first():
+        print(line, flush=True)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, words: int = 1) -> None:
@@ -32,6 +35,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
         rows: cells; None is shown as a dash.
         words: how many columns, from the left, hold words; the others hold numbers and are aligned right.
     """
+    if not distributed.is_first():
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -81,6 +86,8 @@ class Bar:
         self._stop()
 
     def __call__(self, done: int, total: int) -> None:
+        if not distributed.is_first():
+            return
         if sys.stdout.isatty() or self._progress is not None:
             self._draw(done, total)
             if done == total:

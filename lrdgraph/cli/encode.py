@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lrdgraph import distributed
 from lrdgraph.cli.console import Bar, Changes, say
 from lrdgraph.errors import ConfigError
 
@@ -31,17 +32,19 @@ def encode(
     settings = experiment_settings(values)
     if settings.text.vectors is not None:
         raise ConfigError(f"[text] vectors gives {settings.text.vectors}, so no text is encoded; leave it out.")
-    corpus = load_corpus(settings)
-    worked = []
-    began = time.perf_counter()
-    with Bar("encoding item texts", lines=True) as bar:
+    with distributed.processes():
+        with distributed.first_before_others():
+            corpus = load_corpus(settings)
+        worked = []
+        began = time.perf_counter()
+        with Bar("encoding item texts", lines=True) as bar:
 
-        def progress(done: int, total: int) -> None:
-            worked.append(done)
-            bar(done, total)
+            def progress(done: int, total: int) -> None:
+                worked.append(done)
+                bar(done, total)
 
-        vectors = encode_items(corpus, settings.text, cache_folder(), progress)
-    seconds = f"{time.perf_counter() - began:.1f} s" if worked else "already there"
-    rows, width = vectors.shape
-    say(f"{rows:,} vectors of {width} numbers by {settings.text.model} ({seconds})")
-    say(f"in {getattr(vectors, 'filename', cache_folder())}")
+            vectors = encode_items(corpus, settings.text, cache_folder(), progress)
+        seconds = f"{time.perf_counter() - began:.1f} s" if worked else "already there"
+        rows, width = vectors.shape
+        say(f"{rows:,} vectors of {width} numbers by {settings.text.model} ({seconds})")
+        say(f"in {getattr(vectors, 'filename', cache_folder())}")

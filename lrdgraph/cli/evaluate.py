@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lrdgraph import distributed
 from lrdgraph.cli.console import say
 from lrdgraph.cli.metrics import show_buckets, show_metrics
 from lrdgraph.errors import DataError
@@ -33,11 +34,12 @@ def evaluate(
     from lrdgraph.experiment import evaluate_run
     from lrdgraph.storage import read_json
 
-    found = evaluate_run(folder, split.value, data=data)
-    result = read_json(folder / "result.json")
-    say(f"{result['name']}: {len(found):,} {split.value} targets")
-    show_result(result, split.value)
-    say(f"added to {folder / 'result.json'}")
+    with distributed.processes():
+        found = evaluate_run(folder, split.value, data=data)
+        result = read_json(folder / "result.json")
+        say(f"{result['name']}: {len(found):,} {split.value} targets")
+        show_result(result, split.value)
+        say(f"added to {folder / 'result.json'}")
 
 
 def show_result(result: dict[str, Any], role: str) -> None:

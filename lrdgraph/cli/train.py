@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrdgraph import distributed
 from lrdgraph.cli.console import Bar, Changes, say
 from lrdgraph.cli.metrics import show_metrics
 
@@ -30,14 +31,23 @@ def train(
     """
     from lrdgraph.experiment import read_experiment
     from lrdgraph.experiment.run import load_corpus
-    from lrdgraph.storage import read_json
 
     settings = read_experiment(file, changes or (), data=data, seed=seed)
-    corpus = load_corpus(settings)
-    say(repr(corpus))
-    run_shown(settings, out, corpus, tensorboard)
+    with distributed.processes():
+        with distributed.first_before_others():
+            corpus = load_corpus(settings)
+        say(repr(corpus))
+        run_shown(settings, out, corpus, tensorboard)
+        if distributed.is_first():
+            show_run(settings.name, out)
+
+
+def show_run(name: str, out: Path) -> None:
+    """Print what a finished run came to, and where it lies."""
+    from lrdgraph.storage import read_json
+
     result = read_json(out / "result.json")
-    show_metrics(f"{settings.name}, validation", {"value": result["metrics"]["validation"]})
+    show_metrics(f"{name}, validation", {"value": result["metrics"]["validation"]})
     seconds, memory = result["seconds"]["this_process"], result["peak_memory_gb"]
     say(f"best epoch {result['best_epoch']} of {result['epochs']}, {seconds:.1f} s, {memory:.2f} GB at most")
     say(f"result:     {out / 'result.json'}")
@@ -52,13 +62,14 @@ def run_shown(settings: ExperimentSettings, out: Path, corpus: Corpus, tensorboa
     from lrdgraph.training.checkpoint import load_state
     from lrdgraph.training.tracking import TensorBoard
 
-    found = load_state(out / "last")
+    with distributed.first_before_others():
+        found = load_state(out / "last")
     epochs, metric = settings.training.epochs, settings.training.metric
     epoch = found.get("epoch", 0) if isinstance(found, dict) else 0
     begun = epoch
     if found is not None:
         say(f"resuming the run in {out} after epoch {epoch} of {epochs}")
-    board = nullcontext() if tensorboard is None else TensorBoard(tensorboard)
+    board = nullcontext() if tensorboard is None or not distributed.is_first() else TensorBoard(tensorboard)
     with Bar("encoding item texts", lines=True) as encoding, Bar("") as steps, board as track:
 
         def step(done: int, total: int) -> None:

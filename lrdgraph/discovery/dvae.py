@@ -166,8 +166,9 @@ class RelationDVAE(nn.Module):
     def pattern_posterior(self, pattern: Pattern) -> Tensor:
         """:meth:`state_posterior` ``(E, S)`` of the pairs (row i, column j) of a pattern; made for many fixed pairs."""
         left, right, weight = self.encoder.factors(self.encoder.items(self.standard(self.text)))
-        logits: Tensor = PairProduct.apply(left, right, weight, pattern)
-        return logits.softmax(-1)
+        logits: Tensor = PairProduct.apply(left, right, weight, pattern)  # (S, E)
+        # over the few states of many pairs a softmax is several times faster along the first dimension
+        return logits.softmax(0).T.contiguous()
 
     def tables(self, items: Tensor | None = None, relations: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Item and relation vectors: those given, else own ones.

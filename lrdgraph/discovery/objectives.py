@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
+from lrdgraph import distributed
+
 
 @dataclass(frozen=True)
 class DiscoveryLoss:
@@ -30,6 +32,19 @@ class DiscoveryLoss:
     def terms(self) -> dict[str, Tensor]:
         """Every term by name, detached."""
         return {field.name: getattr(self, field.name).detach() for field in fields(self)}
+
+    def over_all(self, pairs: int, target: Tensor) -> DiscoveryLoss:
+        """Weighed so that with those of other processes it comes to a mean over the pairs of all; without pairs, zero.
+
+        Args:
+            pairs: how many this process's means are over.
+            target: ``(B, *)`` of its batch, whose transitions weigh the rest of its loss.
+        """
+        if distributed.count() == 1 and pairs:
+            return self
+        factor = distributed.mean_factor(pairs, int((target > 0).sum()))
+        terms = (getattr(self, field.name) for field in fields(self))
+        return DiscoveryLoss(*(term * factor if pairs else term.new_zeros(()) for term in terms))
 
 
 def elbo(

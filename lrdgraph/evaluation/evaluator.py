@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrdgraph import distributed
 from lrdgraph.batch import Batch, target_batch
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.metrics import per_target, summarise
@@ -126,6 +127,9 @@ def evaluate(
     are filtered. Under ``candidates-C`` they are the published list as it stands: a duplicate counts each time, the
     target listed among its own negatives is a tie, seen items stay, and 0 fills up a short list.
 
+    Within :func:`lrdgraph.distributed.processes` each process ranks its part of the batches, and all get the ranks of
+    all targets: every process must call it.
+
     Args:
         score: called as ``score(batch, candidates)`` without gradients. ``candidates`` None asks for all items,
             ``(B, N + 1)`` with a column for padding that is never counted; ``(C,)`` is shared by all rows and
@@ -136,7 +140,7 @@ def evaluate(
         num_items: ``N``.
         degree: ``(N + 1,)`` training interactions of each item, for the buckets by degree; none if None.
         device: where batches and candidates are sent, and ranks counted.
-        progress: called as ``progress(done, total)`` in targets after each batch.
+        progress: called as ``progress(done, total)`` in targets of this process after each batch.
 
     Raises:
         ConfigError: the candidate protocol is asked of targets that have no lists.
@@ -147,22 +151,26 @@ def evaluate(
     _check(targets, lists, settings, num_items, degree)
     full = settings.protocols != "candidates"
     width = 0 if lists is None else lists.shape[1]
-    found: dict[str, list[np.ndarray]] = {}
-    total = len(targets)
+    protocols = [*(["full"] if full else []), *([f"candidates-{width}"] if lists is not None else [])]
+    found: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in protocols}
+    begins = range(0, len(targets), settings.batch_size)
+    # whole batches go to a process, so that its scores are those of a single process to the last bit
+    begins = begins[distributed.block(len(begins))]
+    total = min(begins.stop, len(targets)) - begins.start
     with torch.no_grad():
-        for first in range(0, total, settings.batch_size):
-            rows = np.arange(first, min(first + settings.batch_size, total))
+        for first in begins:
+            rows = np.arange(first, min(first + settings.batch_size, len(targets)))
             batch = target_batch(targets, rows, max_length, settings.request).to(device)
             asked = _Asked(score, batch, torch.from_numpy(targets.item[rows]).to(device), num_items, settings)
             if full:
                 seen = seen_pairs(targets, rows) if settings.filter_seen else None
-                found.setdefault("full", []).append(asked.full(seen))
+                found["full"].append(asked.full(seen))
             if lists is not None:
                 listed = torch.from_numpy(lists[rows].astype(np.int64)).to(device)
-                found.setdefault(f"candidates-{width}", []).append(asked.candidates(listed, reuse=full))
+                found[f"candidates-{width}"].append(asked.candidates(listed, reuse=full))
             if progress is not None:
-                progress(int(rows[-1]) + 1, total)
-    ranks = {name: np.concatenate(parts) for name, parts in found.items()}
+                progress(int(rows[-1]) + 1 - begins.start, total)
+    ranks = {name: np.concatenate(distributed.gather(np.concatenate(parts))) for name, parts in found.items()}
     return Evaluation(ranks, targets.user.copy(), _groups(targets, degree), settings)
 
 

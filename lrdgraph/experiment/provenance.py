@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from lrdgraph import distributed
+
 _PACKAGES = ("lrdgraph", "torch", "torch-geometric", "transformers", "numpy", "polars")
 
 
@@ -24,6 +26,7 @@ def provenance() -> dict[str, Any]:
             "platform": platform.platform(terse=True),
             "processors": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "processes": distributed.count(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
         "commit": _commit(),

@@ -7,7 +7,6 @@ target that was evaluated.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -21,6 +20,7 @@ import polars as pl
 import torch
 
 from data_loaders import load
+from lrdgraph import distributed
 from lrdgraph.batch import RequestTime
 from lrdgraph.config import config_hash, to_dict
 from lrdgraph.corpus import Corpus
@@ -36,10 +36,11 @@ from lrdgraph.models.base import Recommender
 from lrdgraph.models.inputs import ModelInputs, model_inputs
 from lrdgraph.models.registry import build_model, model_class
 from lrdgraph.naming.file import FILE, named
-from lrdgraph.splits import Split, Targets, split
+from lrdgraph.splits import Split, split, targets_hash
 from lrdgraph.storage import atomic_file, atomic_folder, read_json, settle_folder, write_json
 from lrdgraph.training.checkpoint import load_tensors, load_weights, save_tensors
-from lrdgraph.training.trainer import TrainingState, device_of, train, validate
+from lrdgraph.training.state import TrainingState
+from lrdgraph.training.trainer import device_of, train, validate
 from lrdgraph.vocabulary import Vocabulary
 
 
@@ -132,6 +133,9 @@ def run_experiment(
 ) -> Run:
     """Train (or go on training) what the settings describe, and write the result.
 
+    Within :func:`lrdgraph.distributed.processes` every process calls it, with a folder that all of them see; the first
+    one writes.
+
     Args:
         settings: of the experiment.
         folder: the run's folder; a run of the same settings found there is resumed, of other settings is refused.
@@ -146,10 +150,12 @@ def run_experiment(
     folder = Path(folder)
     began, origin = time.perf_counter(), provenance()
     corpus = corpus if corpus is not None else load_corpus(settings)
-    _same_run(folder, settings, corpus)
+    with distributed.first_before_others():
+        _same_run(folder, settings, corpus)
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
     inputs = build_inputs(settings, corpus, parts, cache, encoding)
-    _save_inputs(folder / "inputs", inputs, corpus)
+    if distributed.is_first():
+        _save_inputs(folder / "inputs", inputs, corpus)
     torch.manual_seed(settings.training.seed)
     model = build_model(settings.model_name, inputs, settings.model_values)
     prepared = time.perf_counter()
@@ -161,8 +167,6 @@ def run_experiment(
             report(entry)
 
     state = train(model, parts, settings.training, settings.evaluation, folder, keep, step_done)
-    with atomic_file(folder / "log.jsonl") as temporary:
-        temporary.write_text("".join(json.dumps(entry) + "\n" for entry in state.log), encoding="utf-8")
     validation = validate(model, parts, "validation", settings.evaluation)
     result = {
         "name": settings.name,
@@ -186,18 +190,22 @@ def run_experiment(
         "warnings": model.warnings(),
         "settings": to_dict(settings),
     } | origin
-    path = folder / "result.json"
-    if not log and path.exists():
-        # nothing was trained, so what evaluate added still holds
-        held = _result(path)
-        for part in ("metrics", "buckets"):
-            result[part] = held[part] | result[part]
-        result["targets"] = held.get("targets", {})
-        result["peak_memory_gb"] = max(result["peak_memory_gb"], held.get("peak_memory_gb", 0.0))
-        if model.trainable:
-            # what it rests on is what trained it
-            result |= {part: held[part] for part in origin if part in held}
-    write_json(path, result)
+    if distributed.is_first():
+        with atomic_file(folder / "log.jsonl") as temporary:
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in state.log), encoding="utf-8")
+        path = folder / "result.json"
+        if not log and path.exists():
+            # nothing was trained, so what evaluate added still holds
+            held = _result(path)
+            for part in ("metrics", "buckets"):
+                result[part] = held[part] | result[part]
+            result["targets"] = held.get("targets", {})
+            result["peak_memory_gb"] = max(result["peak_memory_gb"], held.get("peak_memory_gb", 0.0))
+            if model.trainable:
+                # what it rests on is what trained it
+                result |= {part: held[part] for part in origin if part in held}
+        write_json(path, result)
+    distributed.barrier()
     return Run(folder, settings, model, corpus.fields, corpus.fingerprint, state)
 
 
@@ -233,7 +241,8 @@ def evaluate_run(
     Raises:
         DataError: the corpus at the recorded (or given) source is not the one trained on, or the run has no result.
     """
-    run = load_run(folder)
+    with distributed.first_before_others():
+        run = load_run(folder)
     corpus, parts = corpus_of(run, data, corpus)
     asked = run.settings.evaluation
     result = _result(run.folder / "result.json")
@@ -243,9 +252,11 @@ def evaluate_run(
         found[suffix] = validate(run.model, parts, role, replace(asked, request=request))
         result["metrics"][role + suffix] = found[suffix].metrics
         result["buckets"][role + suffix] = found[suffix].buckets
-    result.setdefault("targets", {})[role] = _targets_hash(corpus, parts.targets(role))
-    save_ranks(run.folder / f"ranks-{role}.parquet", found)
-    write_json(run.folder / "result.json", result)
+    result.setdefault("targets", {})[role] = targets_hash(corpus, parts.targets(role))
+    if distributed.is_first():
+        save_ranks(run.folder / f"ranks-{role}.parquet", found)
+        write_json(run.folder / "result.json", result)
+    distributed.barrier()
     return found[""]
 
 
@@ -263,18 +274,6 @@ def corpus_of(run: Run, data: str | None = None, corpus: Corpus | None = None) -
             f"{run.fingerprint[:12]}; name that data with --data."
         )
     return corpus, split(corpus, settings.split, fractions=settings.fractions)
-
-
-def _targets_hash(corpus: Corpus, targets: Targets) -> str:
-    """SHA-256 (hex) over external ids, moments and candidates of all targets; history and graph are no part of it."""
-    digest = hashlib.sha256()
-    for vocabulary, index in ((corpus.users, targets.user), (corpus.items, targets.item)):
-        digest.update("\x1f".join(vocabulary.ids(index)).encode())
-    digest.update(np.ascontiguousarray(targets.time, dtype=np.int64).tobytes())
-    if targets.candidates is not None:
-        listed = pl.concat([pl.Series([""]), corpus.items.series]).gather(targets.candidates.ravel())
-        digest.update("\x1f".join(listed).encode())
-    return digest.hexdigest()
 
 
 def _result(path: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 ``<cache>/<key>/`` holds ``vectors.npy`` and ``meta.json`` when finished, and until then ``vectors.partial`` and
 ``progress.json``. A chunk of vectors is on disk before it is counted, so that a count is never ahead of its vectors.
+
+Several processes (:mod:`lrdgraph.distributed`) take batches in turn; the first one gathers a chunk and writes it.
 """
 
 from __future__ import annotations
@@ -10,14 +12,16 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from lrdgraph import distributed
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import DataError
 from lrdgraph.language.controls import random_vectors
@@ -41,7 +45,8 @@ def encode_items(
     """Language vectors of all items, from the cache where it holds them; random ones are drawn anew.
 
     A run that was killed goes on with its next chunk and gives the same bits as one that was not. Two processes that
-    want the same vectors share the work: the second waits for the first.
+    want the same vectors share the work: the second waits for the first. Within
+    :func:`lrdgraph.distributed.processes` they divide it, every process must call it, and all of them see the cache.
 
     Args:
         corpus: items with text fields.
@@ -63,14 +68,14 @@ def encode_items(
         raise DataError(f"Corpus '{corpus.name}' has no items; there is nothing to encode.")
     about = _about(texts, settings)
     folder = Path(cache) / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    finished = _whole(folder / "vectors.npy", len(texts))
+    finished = _agreed(folder, len(texts))
     if finished is None:
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder / "lock"):
-            finished = _whole(folder / "vectors.npy", len(texts))
+        with alone(folder / "lock") if distributed.is_first() else nullcontext():
+            finished = _agreed(folder, len(texts))
             if finished is None:
                 _encode(folder, texts.to_list(), settings, about, progress)
-                finished = _whole(folder / "vectors.npy", len(texts))
+                finished = _agreed(folder, len(texts))
     if finished is None:
         raise DataError(f"{folder} does not keep what is written to it; check the disk or choose another cache.")
     return finished
@@ -107,20 +112,39 @@ def _whole(path: Path, rows: int) -> np.ndarray | None:
     return vectors if fits else None
 
 
+def _agreed(folder: Path, rows: int) -> np.ndarray | None:
+    """The finished array, if the first process sees it; the others look after it has."""
+    with distributed.first_before_others():
+        found = _whole(folder / "vectors.npy", rows)
+    return found if distributed.agreed(float(found is not None)) else None
+
+
 def _encode(
     folder: Path, texts: list[str], settings: TextSettings, about: dict[str, Any], report: Progress | None
 ) -> None:
     encoder = _source(texts, settings, folder.parent)
     partial, count = folder / "vectors.partial", folder / "progress.json"
-    vectors, done = _resume(partial, count, (len(texts), encoder.width))
+    vectors, done = _resume(partial, count, (len(texts), encoder.width)) if distributed.is_first() else (None, 0)
+    done = int(distributed.agreed(done))
     if report is not None and done:
         report(done, len(texts))
-    for number, (rows, batch) in enumerate(encoder.batches(texts, done, report), start=1):
-        vectors[rows] = batch
-        done += len(rows)
-        if number % BATCHES_PER_CHUNK == 0 or done == len(texts):
+    chunk = BATCHES_PER_CHUNK * settings.batch_size * distributed.count()
+    batches = encoder.batches(texts, done, report, (distributed.rank(), distributed.count()))
+    while done < len(texts):
+        in_chunk = list(islice(batches, BATCHES_PER_CHUNK))
+        rows = np.concatenate([np.empty(0, np.int64), *(r for r, _ in in_chunk)])
+        found = np.concatenate([np.empty((0, encoder.width), np.float32), *(v for _, v in in_chunk)])
+        done = min(done + chunk, len(texts))
+        parts = zip(distributed.gather(rows, everyone=False), distributed.gather(found, everyone=False), strict=True)
+        if vectors is not None:
+            for where, part in parts:
+                vectors[where] = part
             vectors.flush()
             write_json(count, {"done": done})
+    for _ in batches:
+        pass  # so that the last one is reported
+    if vectors is None:
+        return
     packages = {name: version(name) for name in encoder.packages}
     meta = {
         **about,

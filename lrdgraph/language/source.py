@@ -56,7 +56,7 @@ class VectorSource(ABC):
         return vectors
 
     def batches(
-        self, texts: Sequence[str], start: int = 0, progress: Progress | None = None
+        self, texts: Sequence[str], start: int = 0, progress: Progress | None = None, share: tuple[int, int] = (0, 1)
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Vectors in batches of like length, the longest texts first, so that memory is known to suffice at once.
 
@@ -67,12 +67,14 @@ class VectorSource(ABC):
             texts: ``n`` strings.
             start: how many texts, in this order, to pass over.
             progress: called with ``(done, n)`` after each batch.
+            share: ``(rank, count)`` gives of every ``count`` batches the one at ``rank``.
 
         Yields:
             ``rows (b,)`` positions in ``texts``, and ``vectors (b, T)`` float32.
         """
         order = np.argsort(-pl.Series(texts, dtype=pl.String).str.len_chars().cast(pl.Int64).to_numpy(), kind="stable")
-        for begin in range(start, len(order), self.settings.batch_size):
+        rank, count = share
+        for begin in range(start, len(order), self.settings.batch_size)[rank::count]:
             rows = order[begin : begin + self.settings.batch_size]
             vectors = self.vectors([texts[row] for row in rows])
             bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))

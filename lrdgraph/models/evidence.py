@@ -227,6 +227,8 @@ class MixtureEvidence(nn.Module):
 
 def add_evidence(logits: Tensor, parts: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
     """``(P, N + 1)`` logits plus the values at their positions and candidates."""
+    if not parts:
+        return logits
     index = torch.cat([position * logits.size(1) + candidate for position, candidate, _ in parts])
     value = torch.cat([value for _, _, value in parts])
     return logits.flatten().index_add(0, index, value.to(logits.dtype)).view_as(logits)

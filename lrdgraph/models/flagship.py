@@ -11,6 +11,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lrdgraph import distributed
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.diagnostics import Usage, usage
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
@@ -41,6 +42,7 @@ from lrdgraph.models.registry import register
 from lrdgraph.models.sampled_graph import SampledGraph, posterior_of_pairs
 from lrdgraph.models.sampled_step import candidate_evidence, sampled_terms, vectors_everywhere
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
+from lrdgraph.nn.catalogue_loss import Added
 from lrdgraph.nn.relational_conv import RelationalAdjacency, RelationalConv
 from lrdgraph.nn.sparse_products import Pattern
 from lrdgraph.nn.time import DecayKernel
@@ -214,10 +216,11 @@ class Flagship(SequentialRecommender):
     def item_vectors(self) -> Tensor:
         return self.vectors_from(self.mixture())
 
-    def vectors_from(self, mixture: Tensor) -> Tensor:
+    def vectors_from(self, mixture: Tensor, x: Tensor | None = None) -> Tensor:
+        """:meth:`item_vectors` from the weights of all latent edges, and from raw vectors that are there already."""
         if self.around is not None:
             return vectors_everywhere(self, self.around, mixture)
-        x = self.items()
+        x = self.items() if x is None else x
         if not self.convolutions:
             return x
         nodes = torch.cat([x, self.attribute_vectors])
@@ -239,9 +242,10 @@ class Flagship(SequentialRecommender):
         length = self.settings.evidence_length
         return history_pairs(batch.history, batch.history_time, self.moments(batch), columns, length)
 
-    def _evidence(self, logits: Tensor, columns: Tensor, batch: Batch, mixture: Tensor) -> Tensor:
+    def _evidence(self, columns: Tensor, batch: Batch, mixture: Tensor) -> list[Added]:
+        """What the edges from history to candidate add to the scores of ``(P, 2)`` query positions."""
         if not self.settings.evidence:
-            return logits
+            return []
         pairs = self.history_pairs(batch, columns)
         kernel = self.kernel(pairs.gap)
         parts = [self.typed_evidence(pairs, kernel)]
@@ -250,14 +254,14 @@ class Flagship(SequentialRecommender):
             parts.append(self.latent_evidence(pairs, latent, mixture))
             if self.held_out is not None and batch.target is not None:
                 parts.append(self.held_out(pairs, batch.user[columns[pairs.position, 0]], latent, mixture))
-        return add_evidence(logits, parts)
+        return parts
 
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         mixture, vectors = self._kept()
         query = self.encode(batch, vectors)[:, -1]
         scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)
         if candidates is None:
-            return self._evidence(scores, last_columns(batch), batch, mixture)
+            return add_evidence(scores, self._evidence(last_columns(batch), batch, mixture))
         return scores + candidate_evidence(self, batch, candidates, mixture) if self.settings.evidence else scores
 
     def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
@@ -301,11 +305,10 @@ class Flagship(SequentialRecommender):
         return {"total": total} | {name: value.detach() for name, value in terms.items()}
 
     def _whole_terms(self, batch: Batch) -> dict[str, Tensor]:
-        mixture = self.mixture()
-        vectors = self.vectors_from(mixture)
+        mixture, raw = self.mixture(), self.items()
+        vectors = self.vectors_from(mixture, raw)
         evidence = partial(self._evidence, batch=batch, mixture=mixture)
         terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
-        raw = self.items()
         if self.discovery is not None and self.trains_discovery and batch.target is not None:
             found = self._discovery_loss(self.discovery, batch, batch.target, raw)
             terms |= {f"discovery/{field.name}": getattr(found, field.name) for field in fields(found)}
@@ -319,8 +322,9 @@ class Flagship(SequentialRecommender):
         if self.settings.objective == "published":
             negative = self.unseen(batch.user, batch.history.size(1))
             return discovery.published_loss(batch.history, target[:, -1], negative, raw, latent, skip_first=False)
-        i, j = batch_pairs(batch.history, target, self.settings.discovery_pairs)
-        return discovery.loss(i, j, raw * self.log_scale.exp(), latent, warm_up=self.warming_up)
+        i, j = batch_pairs(batch.history, target, distributed.part(self.settings.discovery_pairs))
+        found = discovery.loss(i, j, raw * self.log_scale.exp(), latent, warm_up=self.warming_up)
+        return found.over_all(len(i), target)
 
     def start_epoch(self, epoch: int) -> None:
         self.warming_up = epoch < self.settings.warm_up_epochs

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from lrdgraph import distributed
 from lrdgraph.nn.losses import sampled_cross_entropy
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KnowledgeEdges(NamedTuple):
-    """``n`` predefined edges and as many nodes, ``(n,)`` each."""
+    """Predefined edges ``(n,)`` and nodes ``(m,)`` drawn beside them."""
 
     head: Tensor
     relation: Tensor
@@ -25,7 +26,7 @@ class KnowledgeEdges(NamedTuple):
 def draw_knowledge(model: Flagship) -> KnowledgeEdges:
     """Edges and nodes, both drawn alike from all."""
     graph, number, device = model.graph, model.settings.knowledge_edges, model.pairs.device
-    edge = torch.randint(graph.num_edges, (number,), device=device)
+    edge = torch.randint(graph.num_edges, (distributed.part(number),), device=device)
     # indexed where the graph is, so that a step moves what it drew
     head, tail = graph.edge_index[:, edge.to(graph.edge_index.device)].to(device)
     relation = graph.edge_type[edge.to(graph.edge_type.device)].to(device)
@@ -45,5 +46,5 @@ def knowledge_loss(model: Flagship, edges: KnowledgeEdges, vectors: Tensor, node
     head, tail, drawn = (vectors.index_select(0, place) for place in at)
     query = head * model.relations[edges.relation]
     negatives = (query @ drawn.T).masked_fill(edges.drawn == edges.tail[:, None], -torch.inf)
-    log_q = torch.zeros(len(edges.drawn), device=vectors.device)
+    log_q = torch.zeros((), device=vectors.device)
     return sampled_cross_entropy((query * tail).sum(1), negatives, log_q, log_q)

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lrdgraph import distributed
 from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
@@ -99,8 +100,8 @@ class LatentRelations(nn.Module):
             return self.dvae.published_loss(history, target, negative, items, relations, alpha, skip_first=skip)
         last = torch.zeros_like(history)
         last[:, -1] = target
-        i, j = batch_pairs(history, last, self.settings.discovery_pairs)
-        return self.dvae.loss(i, j, items, relations[self.num_rows :])
+        i, j = batch_pairs(history, last, distributed.part(self.settings.discovery_pairs))
+        return self.dvae.loss(i, j, items, relations[self.num_rows :]).over_all(len(i), target)
 
     def posterior(self, history: Tensor, candidates: Tensor) -> Tensor:
         """``q(r | h, c)`` ``(B, C, L, K)`` of the latent relations for history ``(B, L)`` and candidates ``(B, C)``."""

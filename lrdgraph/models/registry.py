@@ -15,6 +15,7 @@ ModelT = TypeVar("ModelT", bound=Recommender)
 _BUILT_IN = {
     "lrdgraph": "lrdgraph.models.flagship",
     "sasrec": "lrdgraph.models.sasrec",
+    "tisasrec": "lrdgraph.models.tisasrec",
     "gru4rec": "lrdgraph.models.gru4rec",
     "narm": "lrdgraph.models.narm",
     "rcf": "lrdgraph.models.rcf",

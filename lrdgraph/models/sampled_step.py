@@ -9,21 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lrdgraph import distributed
 from lrdgraph.batch import Batch
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.graph.sampling import Subgraph
-from lrdgraph.models.evidence import MixtureEvidence, Pairs, TypedEvidence, add_evidence, last_columns
+from lrdgraph.models.evidence import MixtureEvidence, Pairs, TypedEvidence, last_columns
 from lrdgraph.models.knowledge import draw_knowledge, knowledge_loss
 from lrdgraph.models.sampled_graph import BLOCK, SampledGraph, convolve
 from lrdgraph.models.sequential import touched
 from lrdgraph.models.shared_negatives import SharedNegatives
+from lrdgraph.nn.catalogue_loss import Added
 from lrdgraph.nn.rows import take_rows
 
 if TYPE_CHECKING:
     from lrdgraph.models.flagship import Flagship
-
-Part = tuple[Tensor, Tensor, Tensor]
-"""Query position, column of the candidate and value, each ``(X,)``."""
 
 
 class StepEdges(NamedTuple):
@@ -56,7 +55,7 @@ def step_edges(model: Flagship, pairs: Pairs, candidates: Tensor) -> StepEdges:
     return StepEdges(pairs, local, candidates, typed, *model.latent_evidence.within(items, candidates))
 
 
-def evidence_parts(model: Flagship, edges: StepEdges, batch: Batch, columns: Tensor, weights: Tensor) -> list[Part]:
+def evidence_parts(model: Flagship, edges: StepEdges, batch: Batch, columns: Tensor, weights: Tensor) -> list[Added]:
     """What each edge says for its candidate.
 
     Args:
@@ -86,7 +85,7 @@ def candidate_evidence(model: Flagship, batch: Batch, candidates: Tensor, mixtur
     return evidence_at(parts, place, len(distinct), len(batch))
 
 
-def evidence_at(parts: list[Part], place: Tensor, width: int, rows: int) -> Tensor:
+def evidence_at(parts: list[Added], place: Tensor, width: int, rows: int) -> Tensor:
     """Sums of evidence, where it was asked for and nowhere else.
 
     Args:
@@ -122,10 +121,12 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
     candidates = shared(target[target > 0])
     seeds = touched(batch, candidates)
     joint = model.discovery is not None and model.trains_discovery
-    pairs = negatives = seeds[:0]
+    pairs, negatives, number = seeds[:0], seeds[:0], 0
     if joint:
         assert model.discovery is not None
-        i, j, negatives = model.discovery.draw(*batch_pairs(batch.history, target, settings.discovery_pairs))
+        of_histories = batch_pairs(batch.history, target, distributed.part(settings.discovery_pairs))
+        i, j, negatives = model.discovery.draw(*of_histories)
+        number = len(of_histories[0])
         pairs = torch.stack([i, j])
     known = draw_knowledge(model) if settings.knowledge_weight else None
     edges = None
@@ -154,8 +155,8 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
         x = raw.index_select(0, torch.searchsorted(nodes, sub.n_id))
         vectors = F.pad(_convolved(model, x, sub, heard), (0, 0, 1, 0))
 
-    def evidence(logits: Tensor, columns: Tensor) -> Tensor:
-        return logits if edges is None else add_evidence(logits, evidence_parts(model, edges, batch, columns, weights))
+    def evidence(columns: Tensor) -> list[Added]:
+        return [] if edges is None else evidence_parts(model, edges, batch, columns, weights)
 
     terms = {"recommendation": model.shared_loss(batch, candidates, seeds, vectors, evidence)}
     if joint:
@@ -164,6 +165,7 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
         scaled = (raw if of_items is None else raw[: len(of_items)]) * model.log_scale.exp()
         latent, (i, j) = model.relations[model.num_predefined :], pairs
         found = model.discovery.loss_of(i, j, negatives, scaled, latent, nodes=of_items, warm_up=model.warming_up)
+        found = found.over_all(number, target)
         terms |= {f"discovery/{field.name}": getattr(found, field.name) for field in fields(found)}
     if known is not None:
         terms["knowledge"] = knowledge_loss(model, known, raw, nodes)

@@ -14,20 +14,19 @@ from torch.nn import functional as F
 from lrdgraph.batch import Batch
 from lrdgraph.errors import ConfigError
 from lrdgraph.models.base import Recommender, dot
+from lrdgraph.models.evidence import add_evidence
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
 from lrdgraph.models.shared_negatives import Candidates, SharedNegatives
 from lrdgraph.models.sparse_trend import recent_popularity
-from lrdgraph.nn.losses import full_cross_entropy, in_parts, sample_loss, shared_cross_entropy
+from lrdgraph.nn.catalogue_loss import Added, catalogue_cross_entropy
+from lrdgraph.nn.losses import sample_loss, shared_cross_entropy
 from lrdgraph.nn.rows import take_rows
 from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
 
-Evidence = Callable[[Tensor, Tensor], Tensor]
+Evidence = Callable[[Tensor], list[Added]]
 Loss = Literal["cross-entropy", "bce", "gbce", "bpr", "sampled-cross-entropy", "shared-cross-entropy"]
-
-MAX_LOGITS = 64_000_000
-"""Scores of positions and items that stand at once in the cross-entropy over the catalogue."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +151,17 @@ class SequentialRecommender(Recommender):
 
     def encode(self, batch: Batch, vectors: Tensor) -> Tensor:
         """Query vectors ``(B, L, D)``, one for the request after each column."""
+        x = F.dropout(self.read(batch, vectors), self.settings.dropout, self.training)
+        return self.encoder(x, batch.history > 0)
+
+    def read(self, batch: Batch, vectors: Tensor) -> Tensor:
+        """What the encoder is given of each event: ``(B, L, D)``."""
         x = F.embedding(batch.history, vectors) * vectors.size(1) ** 0.5
         if self.position is not None:
             x = x + self.position.weight[-batch.history.size(1) :]
         if self.gap is not None:
             x = x + self.gap(self.moments(batch) - batch.history_time)
-        return self.encoder(F.dropout(x, self.settings.dropout, self.training), batch.history > 0)
+        return x
 
     def rank_loss(self, batch: Batch, vectors: Tensor, evidence: Evidence | None = None) -> Tensor:
         """The loss of the settings, mean over all positions of the batch that have a target.
@@ -169,7 +173,7 @@ class SequentialRecommender(Recommender):
         Args:
             batch: training histories.
             vectors: ``(N + 1, D)``.
-            evidence: adds to the ``(P, N + 1)`` scores, given them and the ``(P, 2)`` row and column of each position.
+            evidence: given the ``(P, 2)`` row and column of each position, says what is added to which scores.
         """
         assert batch.target is not None
         columns = batch.target.nonzero()  # (P, 2)
@@ -177,18 +181,15 @@ class SequentialRecommender(Recommender):
         moment = self.moments(batch)[columns[:, 0], columns[:, 1]]
         target = batch.target[columns[:, 0], columns[:, 1]]
         if self.settings.loss == "cross-entropy":
-            bias = self.bias + self.closed
-
-            def loss_of(query: Tensor, moment: Tensor, columns: Tensor, target: Tensor) -> Tensor:
-                logits = self.base_scores(query, moment, vectors, bias)
-                return full_cross_entropy(logits if evidence is None else evidence(logits, columns), target)
-
-            return in_parts(loss_of, (query, moment, columns, target), MAX_LOGITS // len(vectors))
+            rows = None if self.trend is None else self.trend.rows(moment)
+            added = [] if evidence is None else evidence(columns)
+            return catalogue_cross_entropy(query, vectors, self.bias + self.closed, target, rows, added)
         chosen = torch.cat([target[:, None], self.negatives(target)], dim=1)  # (P, 1 + C)
         if evidence is None:
             scores = self.base_scores(query, moment, vectors, self.bias, chosen)
         else:
-            scores = evidence(self.base_scores(query, moment, vectors, self.bias), columns).gather(1, chosen)
+            scores = add_evidence(self.base_scores(query, moment, vectors, self.bias), evidence(columns))
+            scores = scores.gather(1, chosen)
         return sample_loss(self.settings.loss, scores, len(self.trained), self.settings.calibration)
 
     def shared_loss(
@@ -201,7 +202,7 @@ class SequentialRecommender(Recommender):
             candidates: ``C`` items, with all targets among them.
             nodes: ``(n,)`` rising items, 0 first, with all of the histories and candidates among them.
             vectors: ``(n, D)`` of ``nodes``.
-            evidence: as for :meth:`rank_loss`, with ``(P, C)`` scores.
+            evidence: as for :meth:`rank_loss`, with columns among the candidates instead of items.
         """
         assert batch.target is not None
         columns = batch.target.nonzero()  # (P, 2)
@@ -214,7 +215,7 @@ class SequentialRecommender(Recommender):
         if self.trend is not None:
             logits = logits + self.trend.at(self.moments(batch)[row, column], candidates.items)
         if evidence is not None:
-            logits = evidence(logits, columns)
+            logits = add_evidence(logits, evidence(columns))
         # every target of a position's own row is a candidate whatever was drawn
         own = batch.target[row]  # (P, L)
         position, at = own.nonzero(as_tuple=True)

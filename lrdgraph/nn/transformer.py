@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,8 +31,9 @@ class CausalTransformer(nn.Module):
         super().__init__()
         if hidden_channels % num_heads:
             raise ValueError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}")
-        self.blocks = nn.ModuleList(_Block(hidden_channels, num_heads, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(Block(hidden_channels, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_channels)
+        self.dropout = dropout
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         length = x.size(1)
@@ -37,12 +41,26 @@ class CausalTransformer(nn.Module):
         # a padded query may see itself, or its softmax would run over nothing and give NaN
         itself = torch.eye(length, dtype=torch.bool, device=x.device)
         mask = ((real[:, None, :] & causal) | itself)[:, None]  # (B, 1, L, L)
+        dropout = self.dropout if self.training else 0.0
+        attend = partial(F.scaled_dot_product_attention, attn_mask=mask, dropout_p=dropout)
         for block in self.blocks:
-            x = block(x, mask)
+            x = block(x, attend)
         return self.norm(x)
 
 
-class _Block(nn.Module):
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys and values ``(B, heads, L, D / heads)`` to what each event reads, of the same shape."""
+
+
+class Block(nn.Module):
+    """Attention as it is given, and a feed-forward network, each with layer norm first and a residual.
+
+    Args:
+        channels: ``D``.
+        num_heads: divides ``D``.
+        dropout: on both residual branches.
+    """
+
     def __init__(self, channels: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.num_heads = num_heads
@@ -54,11 +72,10 @@ class _Block(nn.Module):
         self.up = nn.Linear(channels, 2 * channels)
         self.down = nn.Linear(2 * channels, channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
         b, n, d = x.shape
         qkv = self.qkv(self.norm_attention(x)).view(b, n, 3, self.num_heads, d // self.num_heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 × (B, heads, L, D / heads)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        mixed = attend(q, k, v)
         x = x + F.dropout(self.out(mixed.transpose(1, 2).reshape(b, n, d)), self.dropout, self.training)
         return x + F.dropout(self.down(F.gelu(self.up(self.norm_feed(x)))), self.dropout, self.training)

@@ -1,7 +1,8 @@
 """One training loop for every model; it knows none by name.
 
 All chance of an epoch follows from the seed and the epoch's number, so that a run resumed at an epoch is the run that
-was never interrupted.
+was never interrupted. Several processes (:mod:`lrdgraph.distributed`) make the same batches, and each takes its rows of
+every one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrdgraph import distributed
 from lrdgraph.batch import epoch_order, training_batch, training_instances, training_windows
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.evaluator import Evaluation, evaluate
@@ -34,55 +36,10 @@ from lrdgraph.training.checkpoint import (
 )
 from lrdgraph.training.lazy_adam import LazyAdam, clip_gradients
 from lrdgraph.training.settings import TrainingSettings
+from lrdgraph.training.state import TrainingState
 from lrdgraph.training.subnormal import subnormals_flushed
 
 Report = Callable[[dict[str, Any]], None]
-
-
-@dataclass
-class TrainingState:
-    """Where a run stands; all of it fits into JSON.
-
-    Attributes:
-        epoch: epochs done.
-        best: best validation metric so far, with ``best_epoch``.
-        waited: validations since the best.
-        log: one entry per epoch: every loss term, validation metrics, diagnostics, seconds.
-    """
-
-    epoch: int = 0
-    best: float = -math.inf
-    best_epoch: int = 0
-    waited: int = 0
-    log: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> float:
-        """Of training and validating so far."""
-        return sum(entry["seconds"] + entry.get("evaluation_seconds", 0.0) for entry in self.log)
-
-    def to_json(self) -> dict[str, Any]:
-        best = self.best if math.isfinite(self.best) else None
-        return {
-            "epoch": self.epoch,
-            "best": best,
-            "best_epoch": self.best_epoch,
-            "waited": self.waited,
-            "log": self.log,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any], path: Path) -> TrainingState:
-        """The state that ``path`` held.
-
-        Raises:
-            DataError: it is no state.
-        """
-        kinds = {"epoch": int, "best": float | int | None, "best_epoch": int, "waited": int, "log": list}
-        if any(not isinstance(value.get(name, ...), kind) for name, kind in kinds.items()):
-            raise DataError(f"{path} does not hold the state of a training run; restore it or train anew.")
-        best = -math.inf if value["best"] is None else value["best"]
-        return cls(value["epoch"], best, value["best_epoch"], value["waited"], value["log"])
 
 
 def device_of(name: str) -> torch.device:
@@ -127,18 +84,22 @@ def train(
 ) -> TrainingState:
     """Train a model and leave it with its best weights by the validation metric.
 
+    Within :func:`lrdgraph.distributed.processes` every process must call it; the folder is one that all of them see.
+
     Args:
         model: is moved to the device of the settings.
         split: training events and validation targets; test events are never read.
         settings: of the loop.
         evaluation: how validation ranks are made; of two protocols, that of the metric alone.
         folder: where ``best/`` and ``last/`` checkpoints are kept; a run found there is resumed.
-        report: called with each epoch's log entry.
+        report: called with each epoch's log entry, by the first process alone.
         step_done: called as ``step_done(step, steps)`` within an epoch.
 
     Raises:
         DataError: no user has two training events, or the loss is not finite.
-        ConfigError: the validation metric is not among those evaluated.
+        ConfigError: the validation metric is not among those evaluated, or a batch has fewer rows than there are
+            processes.
+        ProcessError: another process ended.
     """
     evaluation = _chosen_by(settings.metric, evaluation or EvaluationSettings(), split)
     device = device_of(settings.device)
@@ -151,7 +112,8 @@ def train(
     if not len(start):
         raise DataError("No user has two training events, so there is no transition to learn; give more interactions.")
     loop = _Loop(model, settings, math.ceil(len(start) / settings.batch_size), device)
-    state = loop.resume(folder) if folder is not None else TrainingState()
+    with distributed.first_before_others():
+        state = loop.resume(folder) if folder is not None else TrainingState()
     limit = settings.max_minutes * 60 or math.inf
     while (
         state.epoch < settings.epochs
@@ -162,22 +124,24 @@ def train(
         terms = loop.epoch(state.epoch, sequences, start, end, step_done)
         trained = time.perf_counter()
         state.epoch += 1
-        entry: dict[str, Any] = {"epoch": state.epoch, "loss": terms, "seconds": round(trained - began, 3)}
+        seconds = distributed.agreed(round(trained - began, 3))
+        entry: dict[str, Any] = {"epoch": state.epoch, "loss": terms, "seconds": seconds}
         last = state.epoch == settings.epochs or state.seconds + entry["seconds"] >= limit
         if state.epoch % settings.evaluate_every == 0 or last:
             with loop.averaged():
                 metrics = validate(model, split, "validation", evaluation).metrics
                 entry |= {"validation": metrics, "diagnostics": model.diagnostics()}
-                entry["evaluation_seconds"] = round(time.perf_counter() - trained, 3)
+                entry["evaluation_seconds"] = distributed.agreed(round(time.perf_counter() - trained, 3))
                 if settings.metric not in metrics:
                     known = ", ".join(metrics)
                     raise ConfigError(f"[training] metric '{settings.metric}' is not evaluated; choose one of {known}.")
                 state.waited += 1
-                if metrics[settings.metric] > state.best:
-                    state.best, state.best_epoch, state.waited = metrics[settings.metric], state.epoch, 0
+                value = distributed.agreed(metrics[settings.metric])
+                if value > state.best:
+                    state.best, state.best_epoch, state.waited = value, state.epoch, 0
                     loop.keep_best(folder, state)
         state.log.append(entry)
-        if folder is not None:
+        if folder is not None and distributed.is_first():
             save_checkpoint(
                 folder / "last",
                 model.state_dict(),
@@ -185,8 +149,9 @@ def train(
                 optimizer=optimizer_tensors(loop.optimizer),
                 average=loop.average,
             )
-        if report is not None:
+        if report is not None and distributed.is_first():
             report(entry)
+    distributed.barrier()  # the best weights are written
     loop.restore_best(folder)
     model.eval()
     return state
@@ -243,31 +208,47 @@ class _Loop:
         batches = epoch_order(transitions, size, np.random.default_rng([self.settings.seed, epoch]))
         self.model.train()
         self.model.start_epoch(epoch)
+        if distributed.count() > 1:
+            self._part_ways(epoch, min(len(rows) for rows in batches))
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         sums: dict[str, Tensor] = {}
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
         for step, rows in enumerate(batches):
-            length = self.model.max_length
-            batch = training_batch(sequences, start[rows], end[rows], length, last_alone=learns_last).to(self.device)
+            mine, length = distributed.shard(rows), self.model.max_length
+            batch = training_batch(sequences, start[mine], end[mine], length, last_alone=learns_last).to(self.device)
+            share = float(transitions[mine].sum() / transitions[rows].sum())
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(epoch * self.steps + step)
             with autocast:
                 terms = self.model.loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
-            terms["total"].backward()
+            (terms["total"] * share).backward()  # a mean over these transitions; summed, it is one over all
+            distributed.sum_gradients(parameters)
             if self.settings.clip:
                 clip_gradients(self.model.parameters(), self.settings.clip)
             self.optimizer.step()
             self._update_average()
             for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach()
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach() * share
             if step_done is not None:
                 step_done(step + 1, len(batches))
-        means = {name: float(value) / len(batches) for name, value in sums.items()}
+        means = {name: float(value) / len(batches) for name, value in distributed.sums(sums).items()}
         if not math.isfinite(means["total"]):
             raise DataError(
                 f"The loss is {means['total']} in epoch {epoch + 1}; lower [training] learning_rate or set clip."
             )
         return means
+
+    def _part_ways(self, epoch: int, fewest: int) -> None:
+        """What every process does alike has been done: the same weights from here, and chance of one's own."""
+        if fewest < distributed.count():
+            raise ConfigError(
+                f"[training] batch_size {self.settings.batch_size} makes a batch of {fewest} histories for "
+                f"{distributed.count()} processes; raise it, or start fewer."
+            )
+        distributed.copy_first(list(self.model.state_dict().values()))
+        seeds = np.random.SeedSequence([self.settings.seed, epoch, distributed.rank()])
+        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -284,7 +265,8 @@ class _Loop:
         weights = self.model.state_dict()
         if folder is not None:
             about = {"epoch": state.epoch, "metric": self.settings.metric, "value": state.best}
-            save_checkpoint(folder / "best", weights, about)
+            if distributed.is_first():
+                save_checkpoint(folder / "best", weights, about)
         else:
             self.best = {k: v.detach().clone() for k, v in weights.items()}
 

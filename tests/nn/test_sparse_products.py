@@ -23,7 +23,7 @@ def test_equals_a_loop(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for e, (r, c) in enumerate(zip(pattern.row.tolist(), pattern.column.tolist(), strict=True)):
         for s in range(2):
             expected = sum(float(left[r, d] * weight[s, d] * right[c, d]) for d in range(3))
-            assert float(found[e, s]) == pytest.approx(expected)
+            assert float(found[s, e]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("block", [2, 4096])

@@ -13,7 +13,8 @@ from lrdgraph.models.registry import build_model
 from lrdgraph.splits import split
 from lrdgraph.training import trainer
 from lrdgraph.training.settings import TrainingSettings
-from lrdgraph.training.trainer import TrainingState, train
+from lrdgraph.training.state import TrainingState
+from lrdgraph.training.trainer import train
 from tests.models import shop
 from tests.training.worlds import Scripted, parts
 

@@ -12,7 +12,8 @@ from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.settings import EvaluationSettings
 from lrdgraph.splits import split
 from lrdgraph.training.settings import TrainingSettings
-from lrdgraph.training.trainer import TrainingState, device_of, train
+from lrdgraph.training.state import TrainingState
+from lrdgraph.training.trainer import device_of, train
 from tests.training.worlds import Scripted, corpus, parts
 
 
