@@ -216,6 +216,14 @@ def test_weights_and_buffers_before_and_after_training(name: str, how: str, vect
         assert logs[0]["validation"] != logs[1]["validation"], "what is validated did change"
 
 
+@pytest.mark.parametrize("name", ["lrdgraph", "sasrec"])
+def test_weights_of_the_sampled_mode(name: str, vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled = {"loss": "shared-cross-entropy", "num_negatives": 6, "sparse_gradients": True}
+    sampled |= {"fanout": 2, "cooccurrence_neighbours": 2} if name == "lrdgraph" else {}
+    monkeypatch.setitem(MODELS, name, MODELS[name] | sampled)
+    test_weights_and_buffers_before_and_after_training(name, "leave-one-out", vectors)
+
+
 @pytest.mark.parametrize("how", SPLITS)
 def test_the_comparison_notices_one_training_event(how: str, vectors: Path) -> None:
     corpus = original()

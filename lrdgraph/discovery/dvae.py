@@ -13,7 +13,7 @@ from torch.nn.functional import embedding
 
 from lrdgraph.discovery.decoders import make_decoder
 from lrdgraph.discovery.encoders import PairEncoder, StandardText, make_encoder
-from lrdgraph.discovery.likelihood import base_measure, draw_items, log_likelihoods
+from lrdgraph.discovery.likelihood import base_measure, cumulative_popularity, draw_cumulative, log_likelihoods
 from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published, straight_through
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.nn.sparse_products import PairProduct, Pattern
@@ -56,7 +56,8 @@ class RelationDVAE(nn.Module):
     relation vector, biased a little.
 
     Args:
-        text: ``(N + 1, T)`` frozen language vectors, row 0 for padding; a buffer that is not saved.
+        text: ``(N + 1, T)`` frozen language vectors, row 0 for padding; a buffer that is not saved. In half precision
+            it stays so, and rows are converted as they are read.
         num_latent: ``K`` latent relations.
         hidden_channels: ``D``, width of the encoder, and of own tables.
         encoder, decoder: registered names.
@@ -110,10 +111,12 @@ class RelationDVAE(nn.Module):
         self.encoder_name, self.decoder_name = encoder, decoder
         self.estimator, self.temperature = estimator, temperature
         self.num_states = num_latent + int(none_state)
-        self.register_buffer("text", text.detach().float(), persistent=False)
+        half = text.dtype in (torch.float16, torch.bfloat16)
+        self.register_buffer("text", text.detach() if half else text.detach().float(), persistent=False)
         self.register_buffer("log_popularity", base_measure(popularity, len(text) - 1), persistent=False)
         self.register_buffer("log_prior", _log_weights(prior, self.num_states), persistent=False)
         self.standard = StandardText(self.text[1:]) if standardise else nn.Identity()
+        self._cumulative = cumulative_popularity(self.log_popularity)
         self.encoder = make_encoder(encoder, text.shape[1], self.num_states, hidden_channels)
         self.prior_encoder = None
         self.decoder = make_decoder(decoder)
@@ -152,6 +155,13 @@ class RelationDVAE(nn.Module):
     def posterior(self, i: Tensor, j: Tensor) -> Tensor:
         """``q(r | i, j)`` ``(P, K)`` of the latent relations alone; a row sums to 1 − q(none)."""
         return self.state_posterior(i, j)[..., int(self.none_state) :]
+
+    def ends_posterior(self, i: Tensor, j: Tensor) -> Tensor:
+        """:meth:`posterior` ``(P, K)`` of pairs ``(P,)`` of which many share an end; each end is computed once."""
+        (first, at), (second, to) = (item.unique(return_inverse=True) for item in (i, j))
+        text = (self.standard(self.text.index_select(0, nodes)) for nodes in (first, second))
+        terms, shift = self.encoder.ends(*text)
+        return self.encoder.pairs(terms, at, to + shift).softmax(-1)[:, int(self.none_state) :]
 
     def pattern_posterior(self, pattern: Pattern) -> Tensor:
         """:meth:`state_posterior` ``(E, S)`` of the pairs (row i, column j) of a pattern; made for many fixed pairs."""
@@ -203,17 +213,51 @@ class RelationDVAE(nn.Module):
             ConfigError: a table is missing or of the wrong width, or a warm-up meets beta 0 or a sampled relation.
         """
         items, relations = self.tables(items, relations)
+        return self.loss_of(*self.draw(i, j, generator), items, relations, generator, warm_up=warm_up)
+
+    def draw(self, i: Tensor, j: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Pairs ``(P,)``, ``(P,)`` with random ones after them where there is a "none" state, and negatives ``(n,)``.
+
+        ``n`` is 0 where the softmax is over the whole catalogue.
+        """
+        if self.none_state:
+            number = round(self.random_share * len(i))
+            drawn = self._draw(2 * number, generator)
+            i, j = torch.cat([i, drawn[:number]]), torch.cat([j, drawn[number:]])
+        return i, j, self._draw(self.num_negatives or 0, generator)
+
+    def _draw(self, number: int, generator: torch.Generator | None) -> Tensor:
+        if self._cumulative.device != self.log_popularity.device:
+            self._cumulative = cumulative_popularity(self.log_popularity)
+        return draw_cumulative(self._cumulative, number, generator)
+
+    def loss_of(
+        self,
+        i: Tensor,
+        j: Tensor,
+        negatives: Tensor,
+        items: Tensor,
+        relations: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        nodes: Tensor | None = None,
+        warm_up: bool = False,
+    ) -> DiscoveryLoss:
+        """:meth:`loss` of what :meth:`draw` gave.
+
+        Args:
+            i, j, negatives: from :meth:`draw`.
+            items: ``(n, D)`` raw item vectors.
+            relations: ``(K, D)``.
+            generator: source of Gumbel noise.
+            nodes: ``(n,)`` rising items that ``items`` are the vectors of, with all of ``i``, ``j`` and ``negatives``
+                among them; all of them where None.
+            warm_up: as in :meth:`loss`.
+        """
         if warm_up and not self.beta:
             raise ConfigError("A warm-up needs a beta above 0; train without it, or set beta.")
         if warm_up and self.estimator == "gumbel":
             raise ConfigError("A warm-up needs every relation of a pair; train without it, or set estimator='exact'.")
-        if self.none_state:
-            number = round(self.random_share * len(i))
-            drawn = draw_items(self.log_popularity, 2 * number, generator)
-            i, j = torch.cat([i, drawn[:number]]), torch.cat([j, drawn[number:]])
-        negatives = None
-        if self.num_negatives is not None:
-            negatives = draw_items(self.log_popularity, self.num_negatives, generator)
         logits, weight = self.logits(i, j), None
         if self.estimator == "gumbel":
             first = int(self.none_state)
@@ -221,10 +265,15 @@ class RelationDVAE(nn.Module):
             relations = (drawn @ relations)[:, None]  # (P, 1, D)
             none = logits.softmax(-1)[:, :first]
             weight = torch.cat([none, 1 - none.sum(-1, keepdim=True)], dim=1)
-        log_tail, log_head = log_likelihoods(self.decoder, items, relations, i, j, self.log_popularity, negatives)
+        base, head, tail, others = self.log_popularity, i, j, negatives
+        if nodes is not None:
+            base = base.index_select(0, nodes)
+            head, tail, others = (torch.searchsorted(nodes, item) for item in (i, j, negatives))
+        sample = None if self.num_negatives is None else others
+        log_tail, log_head = log_likelihoods(self.decoder, items, relations, head, tail, base, sample)
         if self.none_state:
-            log_tail = torch.cat([self.log_popularity[j][:, None], log_tail], dim=1)
-            log_head = torch.cat([self.log_popularity[i][:, None], log_head], dim=1)
+            log_tail = torch.cat([base[tail][:, None], log_tail], dim=1)
+            log_head = torch.cat([base[head][:, None], log_head], dim=1)
         log_prior = self._log_prior(i, j)
         if warm_up:
             return guided(logits, log_tail, log_head, log_prior, self.beta)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from lrdgraph.errors import ConfigError, nearest
+from lrdgraph.nn.moments import MANY, column_moments
 
 ItemTerms = tuple[Tensor, ...]
 """What an encoder knows of each item alone; every tensor has one row for each item."""
@@ -37,13 +38,17 @@ class StandardText(nn.Module):
 
     def __init__(self, text: Tensor) -> None:
         super().__init__()
-        mean = text.mean(0)
-        scale = (text - mean).square().mean().sqrt()
+        if len(text) > MANY:
+            mean, variance = (moment.float() for moment in column_moments(text))
+            scale = variance.mean().sqrt()
+        else:
+            mean = text.float().mean(0)
+            scale = (text - mean).square().mean().sqrt()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
 
     def forward(self, text: Tensor) -> Tensor:
-        return (text - self.mean) / self.scale
+        return (text - self.mean).div_(self.scale)
 
 
 class PairEncoder(nn.Module, ABC):
@@ -66,6 +71,15 @@ class PairEncoder(nn.Module, ABC):
     @abstractmethod
     def pairs(self, terms: ItemTerms, i: Tensor, j: Tensor) -> Tensor:
         """Logits ``(*, S)`` of pairs; ``i`` and ``j`` are rows of ``terms``, of shapes that broadcast to ``*``."""
+
+    def ends(self, first: Tensor, second: Tensor) -> tuple[ItemTerms, int]:
+        """Terms for pairs from items of text ``first (n, T)`` to items of ``second (m, T)``.
+
+        Returns:
+            Terms for :meth:`pairs`, with ``i`` a row of ``first`` and ``j`` one of ``second``, and what to add to
+            ``j``. An encoder that asks different things of both ends computes of each what is asked of it.
+        """
+        return self.items(torch.cat([first, second])), len(first)
 
     @abstractmethod
     def factors(self, terms: ItemTerms) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,8 +134,11 @@ class InteractionEncoder(PairEncoder):
         self.bias = nn.Parameter(torch.zeros(num_states))
 
     def items(self, text: Tensor) -> ItemTerms:
-        head, tail = self.head(text), self.tail(text)
-        return head, tail, head @ self.head_only.T + self.bias, tail @ self.tail_only.T
+        return self.ends(text, text)[0]
+
+    def ends(self, first: Tensor, second: Tensor) -> tuple[ItemTerms, int]:
+        head, tail = self.head(first), self.tail(second)
+        return (head, tail, head @ self.head_only.T + self.bias, tail @ self.tail_only.T), 0
 
     def pairs(self, terms: ItemTerms, i: Tensor, j: Tensor) -> Tensor:
         head, tail, of_head, of_tail = terms

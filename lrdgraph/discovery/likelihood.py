@@ -46,8 +46,17 @@ def base_measure(popularity: Tensor | None, num_items: int) -> Tensor:
 
 def draw_items(log_popularity: Tensor, number: int, generator: torch.Generator | None = None) -> Tensor:
     """``(number,)`` items drawn from π with replacement."""
-    cumulative = log_popularity.double().exp().cumsum(0)
-    uniform = torch.rand(number, dtype=torch.float64, device=log_popularity.device, generator=generator)
+    return draw_cumulative(cumulative_popularity(log_popularity), number, generator)
+
+
+def cumulative_popularity(log_popularity: Tensor) -> Tensor:
+    """``(N + 1,)`` float64 running sums of π, for many draws from the same one."""
+    return log_popularity.double().exp().cumsum(0)
+
+
+def draw_cumulative(cumulative: Tensor, number: int, generator: torch.Generator | None = None) -> Tensor:
+    """:func:`draw_items` by running sums, at the cost of what is drawn."""
+    uniform = torch.rand(number, dtype=torch.float64, device=cumulative.device, generator=generator)
     return torch.searchsorted(cumulative, uniform * cumulative[-1], right=True).clamp(1, len(cumulative) - 1)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from lrdgraph.discovery.encoders import InteractionEncoder
 from lrdgraph.discovery.likelihood import draw_items
 from lrdgraph.errors import ConfigError
+from lrdgraph.nn.moments import MANY
 
 if TYPE_CHECKING:
     from lrdgraph.discovery.dvae import RelationDVAE
@@ -36,7 +37,8 @@ NOISE = 0.02
 def start_from_texts(dvae: RelationDVAE, pairs: Tensor) -> None:
     """Set the encoder of ``dvae`` to what texts alone say of pairs, and its prior to the same.
 
-    With ``y`` the main directions of the standardised texts, as many as the encoder is wide:
+    With ``y`` the main directions of the standardised texts (of a sample of 100,000 where there are more than twice as
+    many), as many as the encoder is wide:
 
     - *near*: a logistic regression on ``y_i ⊙ y_j`` tells the pairs of histories from pairs drawn from popularity. Its
       logit estimates ``log f₁/f₀``, how many times as often as by chance such a pair occurs. "none" is the likelier
@@ -68,9 +70,11 @@ def start_from_texts(dvae: RelationDVAE, pairs: Tensor) -> None:
             f"{pairs.size(1)}; set the prior to 'uniform'."
         )
     with torch.no_grad():
-        text = dvae.standard(dvae.text).cpu()
-        axes = _main_directions(text[1:], encoder.head.weight.size(0))
-        y = text @ axes.T  # (N + 1, D)
+        some = dvae.text[1:]
+        if len(some) > MANY:
+            some = some[torch.randint(len(some), (MOST_PAIRS,), generator=fixed).to(some.device)]
+        axes = _main_directions(dvae.standard(some).cpu(), encoder.head.weight.size(0))
+        y = torch.cat([dvae.standard(part).cpu() @ axes.T for part in dvae.text.split(MANY)])  # (N + 1, D)
         i, j = pairs
         a, b = draw_items(dvae.log_popularity.cpu(), 2 * pairs.size(1), fixed).view(2, -1)
         products = torch.cat([y[i] * y[j], y[a] * y[b]]).numpy()

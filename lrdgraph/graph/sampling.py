@@ -27,6 +27,8 @@ class Subgraph:
         e_id: ``(e,)`` int64 places of these edges in the whole graph.
         latent_index: ``(2, p)`` int64 places in ``n_id``.
         latent_id: ``(p,)`` int64 places of these latent edges in the whole graph, for ``mixture[latent_id]``.
+        hops: how many nodes are met within 0, 1, … L hops; they are the first ``hops[h]`` of ``n_id``. The last layer
+            has to tell the first ``hops[0]`` of them, the layer before the first ``hops[1]``, and so on.
     """
 
     n_id: Tensor
@@ -37,6 +39,7 @@ class Subgraph:
     e_id: Tensor
     latent_index: Tensor
     latent_id: Tensor
+    hops: tuple[int, ...]
 
     @property
     def edges(self) -> dict[str, Tensor]:
@@ -109,12 +112,15 @@ class NeighborSampler:
         self._begin = np.concatenate([np.zeros(1, dtype=np.int64), self._end])[:num_nodes]
         self._place = np.full(num_nodes, -1, dtype=np.int64)
 
-    def sample(self, seeds: Tensor, seed: int | np.random.Generator = 0) -> Subgraph:
+    def sample(
+        self, seeds: Tensor, seed: int | np.random.Generator = 0, fanouts: Sequence[int] | None = None
+    ) -> Subgraph:
         """The neighbourhood of ``seeds``.
 
         Args:
             seeds: ``(S,)`` distinct nodes.
             seed: of the drawing; the same gives the same subgraph.
+            fanouts: instead of the sampler's own.
 
         Raises:
             DataError: a seed occurs twice or is no node.
@@ -127,7 +133,8 @@ class NeighborSampler:
             raise DataError("A seed occurs twice; give each node once, for instance by 'unique'.")
         place, nodes, chosen, ends, count = self._place, [frontier], [], [], len(frontier)
         place[frontier] = np.arange(count)
-        for fanout in self.fanouts:
+        hops = [count]
+        for fanout in self.fanouts if fanouts is None else fanouts:
             begin, degree = self._begin[frontier], self._end[frontier] - self._begin[frontier]
             owner, at = everything(degree) if fanout == -1 else draw(degree, fanout, rng)
             edges = self._by_destination[begin[owner] + at]
@@ -138,8 +145,10 @@ class NeighborSampler:
             place[frontier] = np.arange(count, count + len(frontier))
             nodes.append(frontier)
             count += len(frontier)
-        edge = np.concatenate(chosen)
-        index = torch.from_numpy(np.stack([place[self._source[edge]], np.concatenate(ends)]))
+            hops.append(count)
+        none = np.empty(0, dtype=np.int64)
+        edge = np.concatenate([none, *chosen])
+        index = torch.from_numpy(np.stack([place[self._source[edge]], np.concatenate([none, *ends])]))
         n_id = np.concatenate(nodes)
         place[n_id] = -1
         typed = torch.from_numpy(edge < self.num_edges)
@@ -153,6 +162,7 @@ class NeighborSampler:
             e_id=e_id,
             latent_index=index[:, ~typed],
             latent_id=latent_id,
+            hops=tuple(hops),
         )
 
     def batches(self, seeds: Tensor, batch_size: int, *, shuffle: bool = False, seed: int = 0) -> Iterator[Subgraph]:

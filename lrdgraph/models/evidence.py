@@ -131,6 +131,18 @@ class EdgeLists(nn.Module):
         shift = first - (counts.cumsum(0) - counts)
         return owner, torch.arange(len(owner), device=item.device) + shift.index_select(0, owner)
 
+    def within(self, item: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """For items ``(Q,)``: their edges that end among rising ``candidates (C,)``, ``X`` of them.
+
+        Returns:
+            Position ``(X,)`` in the items, column ``(X,)`` of the candidate, and row ``(X,)`` of the edge.
+        """
+        owner, row = self.expand(item)
+        target = self.target.index_select(0, row)
+        column = torch.searchsorted(candidates, target).clamp(max=len(candidates) - 1)
+        kept = (candidates.index_select(0, column) == target).nonzero().squeeze(1)
+        return owner.index_select(0, kept), column.index_select(0, kept), row.index_select(0, kept)
+
 
 class TypedEvidence(nn.Module):
     """Evidence along edges of one relation each: adds ``κ[q, r_e] · a_e`` to the candidate of every edge ``e``.
@@ -159,6 +171,12 @@ class TypedEvidence(nn.Module):
         value = kernel.flatten().index_select(0, entry) * self.weight.index_select(0, edge)
         return pairs.position.index_select(0, owner), self.edges.target.index_select(0, edge), value
 
+    def within(self, item: Tensor, candidates: Tensor) -> TypedEvidence:
+        """That of items ``(H,)`` for rising ``candidates (C,)`` alone, both counted from 0 in the result."""
+        owner, column, row = self.edges.within(item, candidates)
+        edges = torch.stack([owner, column])
+        return TypedEvidence(edges, self.relation.index_select(0, row), self.weight.index_select(0, row), len(item))
+
     def explain(self, pairs: Pairs, kernel: Tensor, candidates: Tensor) -> Parts:
         """The same values, those alone that fall on ``candidates`` ``(B, C)``."""
         owner, edge = self.edges.expand(pairs.item)
@@ -186,6 +204,11 @@ class MixtureEvidence(nn.Module):
         weights = mixture.index_select(0, self.edges.order.index_select(0, edge))  # (X, K)
         value = (kernel.index_select(0, owner) * weights).sum(1)
         return pairs.position.index_select(0, owner), self.edges.target.index_select(0, edge), value
+
+    def within(self, item: Tensor, candidates: Tensor) -> tuple[MixtureEvidence, Tensor]:
+        """As :meth:`TypedEvidence.within`, with the position ``(X,)`` of each edge left among those that were given."""
+        owner, column, row = self.edges.within(item, candidates)
+        return MixtureEvidence(torch.stack([owner, column]), len(item)), self.edges.order.index_select(0, row)
 
     def explain(self, pairs: Pairs, kernel: Tensor, mixture: Tensor, candidates: Tensor) -> Parts:
         """The same values split by relation, ``κ_k · w_k``, those alone that fall on ``candidates`` ``(B, C)``."""

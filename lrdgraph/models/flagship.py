@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,7 +22,6 @@ from lrdgraph.discovery.text_prior import start_from_texts
 from lrdgraph.errors import ConfigError
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
 from lrdgraph.graph.relations import Relation
-from lrdgraph.models.base import pick
 from lrdgraph.models.evidence import (
     Explanation,
     MixtureEvidence,
@@ -34,12 +34,15 @@ from lrdgraph.models.evidence import (
 )
 from lrdgraph.models.frozen import train_first
 from lrdgraph.models.inputs import ModelInputs, discovery_text
+from lrdgraph.models.joint_discovery import check_discovery, joint_discovery
+from lrdgraph.models.knowledge import draw_knowledge, knowledge_loss
 from lrdgraph.models.latent_edges import HeldOutEvidence, latent_edges
 from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.registry import register
+from lrdgraph.models.sampled_graph import SampledGraph, posterior_of_pairs
+from lrdgraph.models.sampled_step import candidate_evidence, sampled_terms, vectors_everywhere
 from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
 from lrdgraph.nn.catalogue_loss import Added
-from lrdgraph.nn.losses import sampled_cross_entropy
 from lrdgraph.nn.relational_conv import RelationalAdjacency, RelationalConv
 from lrdgraph.nn.sparse_products import Pattern
 from lrdgraph.nn.time import DecayKernel
@@ -51,6 +54,9 @@ class FlagshipSettings(SequentialSettings):
 
     Attributes:
         graph_layers: relational convolutions; 0 for none.
+        fanout: 0 weighs and convolves the whole graph at each step. For large catalogues, with the loss
+            ``"shared-cross-entropy"``: at most so many edges into each node that a step touches, drawn anew each time,
+            or −1 for all of them. Scores are computed with all edges.
         evidence: whether scores read the edges from history to candidate.
         evidence_length: how many of the most recent events they leave from.
         num_latent: ``K``; 0 for no latent relations.
@@ -75,6 +81,7 @@ class FlagshipSettings(SequentialSettings):
     """
 
     graph_layers: int = 1
+    fanout: Annotated[int, Ge(-1)] = 0
     evidence: bool = True
     evidence_length: int = 20
     num_latent: int = 5
@@ -131,38 +138,19 @@ class Flagship(SequentialRecommender):
             pairs, lasting = edges.pairs, edges.pairs[:, edges.lasting]
             if lasting.size(1) < pairs.size(1):
                 held_out, kept = HeldOutEvidence(edges, n), edges.lasting.nonzero().squeeze(1)
-            if settings.objective == "published" and settings.none_state:
-                raise ConfigError("The published objective has no 'none' state; set none_state to false.")
+            check_discovery(settings)
             if settings.latent == "discovered":
-                self.discovery = RelationDVAE(
-                    text,
-                    k,
-                    settings.discovery_channels,
-                    encoder=settings.encoder,
-                    decoder=settings.decoder,
-                    none_state=settings.none_state,
-                    beta=settings.beta,
-                    popularity=inputs.popularity,
-                    num_negatives=512,
-                    own_tables=False,
-                    estimator=settings.estimator,
-                )
-                if not settings.decoder_scale > 0:
-                    raise ConfigError(f"decoder_scale is {settings.decoder_scale}; it must be above 0.")
-                if self._joint and settings.objective == "elbo":
+                self.discovery = joint_discovery(settings, text, inputs)
+                if self.trains_discovery and settings.objective == "elbo":
                     self.log_scale = nn.Parameter(torch.tensor(settings.decoder_scale).log())
-                if settings.discovery_prior == "texts":
-                    if settings.encoder != "interaction" or settings.objective == "published":
-                        raise ConfigError(
-                            "A prior from texts needs the interaction encoder and the ELBO; set discovery_prior to "
-                            "'uniform'."
-                        )
-                    self.discovery.keep_prior()  # filled before the first epoch, or by a checkpoint
+        self.touches = settings.fanout != 0
+        if self.touches and settings.loss != "shared-cross-entropy":
+            raise ConfigError("A fanout needs negatives that a step shares; set loss to 'shared-cross-entropy'.")
         self.warming_up = False
         self.unseen = UnseenItems(inputs.had[0], inputs.had[1], n)
         self.register_buffer("pairs", pairs, persistent=False)
         self.register_buffer("lasting", kept, persistent=False)
-        self.pattern = Pattern.of(pairs[0], pairs[1], n + 1, n + 1)
+        self.pattern = None if self.touches else Pattern.of(pairs[0], pairs[1], n + 1, n + 1)
         predefined = 1 + torch.randn(self.num_predefined, d) * d**-0.5
         latent = [initial_relations(k, d)] if k else []
         self.relations = nn.Parameter(torch.cat([predefined, *latent]))
@@ -170,7 +158,10 @@ class Flagship(SequentialRecommender):
         self.convolutions = nn.ModuleList(
             RelationalConv(d, d, self.num_predefined, k, own_relations=False) for _ in range(settings.graph_layers)
         )
-        if settings.graph_layers:
+        self.around = None
+        if self.touches:
+            self.around = SampledGraph(graph, pairs, kept, settings.fanout, settings.graph_layers)
+        elif settings.graph_layers:
             self.adjacency = RelationalAdjacency.from_edges(
                 graph.edge_index, graph.edge_type, graph.edge_weight, num_nodes=graph.num_rows, latent_index=lasting
             )
@@ -185,7 +176,7 @@ class Flagship(SequentialRecommender):
             self.held_out = held_out
 
     @property
-    def _joint(self) -> bool:
+    def trains_discovery(self) -> bool:
         return self.settings.discovery_weight > 0 and self.settings.discovery_training == "joint"
 
     def mixture(self) -> Tensor:
@@ -193,10 +184,20 @@ class Flagship(SequentialRecommender):
         if self.discovery is None:
             share = self.settings.num_latent or 1
             return torch.full((self.pairs.size(1), self.settings.num_latent), 1.0 / share, device=self.pairs.device)
-        return self.discovery.pattern_posterior(self._pattern())[:, int(self.discovery.none_state) :]
+        pattern = self._pattern()
+        if pattern is None:
+            return posterior_of_pairs(self.discovery, self.pairs)
+        return self.discovery.pattern_posterior(pattern)[:, int(self.discovery.none_state) :]
 
-    def _pattern(self) -> Pattern:
-        if self.pattern.row.device != self.pairs.device:
+    def weights(self, edge: Tensor) -> Tensor:
+        """``(n, K)`` rows of :meth:`mixture`, computed for these edges alone."""
+        if self.discovery is None:
+            share = 1.0 / (self.settings.num_latent or 1)
+            return torch.full((len(edge), self.settings.num_latent), share, device=edge.device)
+        return self.discovery.ends_posterior(*self.pairs.index_select(1, edge))
+
+    def _pattern(self) -> Pattern | None:
+        if self.pattern is not None and self.pattern.row.device != self.pairs.device:
             self.pattern = self.pattern.to(self.pairs.device)
         return self.pattern
 
@@ -205,13 +206,21 @@ class Flagship(SequentialRecommender):
         discovery, device = self.discovery, self.pairs.device
         if discovery is None:
             raise ConfigError("This model has no discovered relations; set num_latent above 0 and latent='discovered'.")
-        found = enrich(self.graph, self.pairs.cpu(), lambda i, j: discovery.posterior(i.to(device), j.to(device)).cpu())
+        found = enrich(
+            self.graph,
+            self.pairs.cpu(),
+            lambda i, j: posterior_of_pairs(discovery, torch.stack([i, j]).to(device)).cpu(),
+        )
         return replace(found, latent=self.latent_relations)
 
     def item_vectors(self) -> Tensor:
-        return self._vectors(self.mixture(), self.items())
+        return self.vectors_from(self.mixture())
 
-    def _vectors(self, mixture: Tensor, x: Tensor) -> Tensor:
+    def vectors_from(self, mixture: Tensor, x: Tensor | None = None) -> Tensor:
+        """:meth:`item_vectors` from the weights of all latent edges, and from raw vectors that are there already."""
+        if self.around is not None:
+            return vectors_everywhere(self, self.around, mixture)
+        x = self.items() if x is None else x
         if not self.convolutions:
             return x
         nodes = torch.cat([x, self.attribute_vectors])
@@ -229,7 +238,7 @@ class Flagship(SequentialRecommender):
             self.adjacency = self.adjacency.to(device)
         return self.adjacency
 
-    def _history_pairs(self, batch: Batch, columns: Tensor) -> Pairs:
+    def history_pairs(self, batch: Batch, columns: Tensor) -> Pairs:
         length = self.settings.evidence_length
         return history_pairs(batch.history, batch.history_time, self.moments(batch), columns, length)
 
@@ -237,7 +246,7 @@ class Flagship(SequentialRecommender):
         """What the edges from history to candidate add to the scores of ``(P, 2)`` query positions."""
         if not self.settings.evidence:
             return []
-        pairs = self._history_pairs(batch, columns)
+        pairs = self.history_pairs(batch, columns)
         kernel = self.kernel(pairs.gap)
         parts = [self.typed_evidence(pairs, kernel)]
         if self.latent_evidence is not None:
@@ -250,8 +259,10 @@ class Flagship(SequentialRecommender):
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         mixture, vectors = self._kept()
         query = self.encode(batch, vectors)[:, -1]
-        scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias)
-        return pick(add_evidence(scores, self._evidence(last_columns(batch), batch, mixture)), candidates)
+        scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)
+        if candidates is None:
+            return add_evidence(scores, self._evidence(last_columns(batch), batch, mixture))
+        return scores + candidate_evidence(self, batch, candidates, mixture) if self.settings.evidence else scores
 
     def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
         """One part for each event, edge and relation; a latent relation's is ``κ_k · w_k``.
@@ -262,7 +273,7 @@ class Flagship(SequentialRecommender):
         if not self.settings.evidence:
             return None
         mixture, _ = self._kept()
-        pairs = self._history_pairs(batch, last_columns(batch))
+        pairs = self.history_pairs(batch, last_columns(batch))
         kernel = self.kernel(pairs.gap)
         parts = [self.typed_evidence.explain(pairs, kernel, candidates)]
         if self.latent_evidence is not None:
@@ -275,26 +286,36 @@ class Flagship(SequentialRecommender):
     def _kept(self) -> tuple[Tensor, Tensor]:
         if self.training or torch.is_grad_enabled():
             mixture = self.mixture()
-            return mixture, self._vectors(mixture, self.items())
+            return mixture, self.vectors_from(mixture)
         if "mixture" not in self._cache:
             self._cache["mixture"] = self.mixture()
-            self._cache["vectors"] = self._vectors(self._cache["mixture"], self.items())
+            self._cache["vectors"] = self.vectors_from(self._cache["mixture"])
         return self._cache["mixture"], self._cache["vectors"]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        mixture, raw = self.mixture(), self.items()
-        vectors = self._vectors(mixture, raw)
-        evidence = partial(self._evidence, batch=batch, mixture=mixture)
-        terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
+        if self.shared is not None and batch.target is not None:
+            terms = sampled_terms(self, self.shared, batch, batch.target)
+        else:
+            terms = self._whole_terms(batch)
         total = terms["recommendation"]
-        if self.discovery is not None and self._joint and batch.target is not None:
-            found = self._discovery_loss(self.discovery, batch, batch.target, raw)
-            total = total + self.settings.discovery_weight * found.total
-            terms |= {f"discovery/{name}": value for name, value in found.terms().items()}
-        if self.settings.knowledge_weight:
-            terms["knowledge"] = self._knowledge(raw)
+        if "discovery/total" in terms:
+            total = total + self.settings.discovery_weight * terms["discovery/total"]
+        if "knowledge" in terms:
             total = total + self.settings.knowledge_weight * terms["knowledge"]
         return {"total": total} | {name: value.detach() for name, value in terms.items()}
+
+    def _whole_terms(self, batch: Batch) -> dict[str, Tensor]:
+        mixture, raw = self.mixture(), self.items()
+        vectors = self.vectors_from(mixture, raw)
+        evidence = partial(self._evidence, batch=batch, mixture=mixture)
+        terms = {"recommendation": self.rank_loss(batch, vectors, evidence)}
+        if self.discovery is not None and self.trains_discovery and batch.target is not None:
+            found = self._discovery_loss(self.discovery, batch, batch.target, raw)
+            terms |= {f"discovery/{field.name}": getattr(found, field.name) for field in fields(found)}
+        if self.settings.knowledge_weight:
+            edges = draw_knowledge(self)
+            terms["knowledge"] = knowledge_loss(self, edges, torch.cat([raw, self.attribute_vectors]))
+        return terms
 
     def _discovery_loss(self, discovery: RelationDVAE, batch: Batch, target: Tensor, raw: Tensor) -> DiscoveryLoss:
         latent = self.relations[self.num_predefined :]
@@ -312,20 +333,12 @@ class Flagship(SequentialRecommender):
         if self.discovery is not None and self.settings.discovery_training == "first":
             train_first(self.discovery, self.inputs, epoch)
 
-    def _knowledge(self, raw: Tensor) -> Tensor:
-        """``−log p(tail | head, relation)`` of a sample of predefined edges: DistMult on raw vectors."""
-        nodes = torch.cat([raw, self.attribute_vectors])
-        number = self.settings.knowledge_edges
-        edge = torch.randint(self.graph.num_edges, (distributed.part(number),), device=raw.device)
-        head, tail = self.graph.edge_index.to(raw.device)[:, edge]
-        query = nodes[head] * self.relations[self.graph.edge_type.to(raw.device)[edge]]
-        drawn = torch.randint(1, len(nodes), (number,), device=raw.device)
-        negatives = (query @ nodes[drawn].T).masked_fill(drawn == tail[:, None], -torch.inf)
-        log_q = torch.zeros((), device=raw.device)
-        return sampled_cross_entropy((query * nodes[tail]).sum(1), negatives, log_q, log_q)
-
     def relation_usage(self) -> Usage | None:
         if self.discovery is None:
             return None
         with torch.no_grad():
-            return usage(self.discovery.pattern_posterior(self._pattern()))
+            pattern = self._pattern()
+            if pattern is not None:
+                return usage(self.discovery.pattern_posterior(pattern))
+            some = torch.linspace(0, self.pairs.size(1) - 1, min(self.pairs.size(1), 100_000)).long()
+            return usage(self.discovery.state_posterior(*self.pairs[:, some.to(self.pairs.device)]))

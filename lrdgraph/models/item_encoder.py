@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lrdgraph.nn.moments import MANY, column_moments
+from lrdgraph.nn.rows import take_rows
+
 
 class ItemEncoder(nn.Module):
     """``x_i = e_i + W t_i``: a free vector plus a projection of the language vector.
@@ -19,7 +22,7 @@ class ItemEncoder(nn.Module):
 
     Args:
         popularity: ``(N + 1,)`` training counts; a free vector exists where the count is above zero.
-        text: ``(N + 1, T)`` or None.
+        text: ``(N + 1, T)`` or None; in half precision it stays so, and rows are converted as they are read.
         hidden_channels: ``D``.
         dropout: on the language vectors.
         use_id: whether there are free vectors at all.
@@ -35,10 +38,16 @@ class ItemEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("seen", (popularity > 0).float()[:, None], persistent=False)
-        self.register_buffer("text", None if text is None else text.float(), persistent=False)
+        half = text is not None and text.dtype in (torch.float16, torch.bfloat16)
+        self.register_buffer("text", text if text is None or half else text.float(), persistent=False)
         if text is not None:
-            self.register_buffer("mean", text[1:].float().mean(0))
-            self.register_buffer("scale", text[1:].float().std(0).clamp(min=1e-6) * text.size(1) ** 0.5)
+            if len(text) > MANY:
+                mean, variance = column_moments(text[1:])
+                deviation = variance.sqrt()
+            else:
+                mean, deviation = text[1:].float().mean(0), text[1:].float().std(0)
+            self.register_buffer("mean", mean.float())
+            self.register_buffer("scale", deviation.float().clamp(min=1e-6) * text.size(1) ** 0.5)
         self.free = nn.Embedding(len(popularity), hidden_channels) if use_id else None
         self.project = None if text is None else nn.Linear(text.size(1), hidden_channels, bias=False)
         self.dropout = dropout
@@ -52,8 +61,25 @@ class ItemEncoder(nn.Module):
         if self.free is not None:
             parts.append(self.free.weight * self.seen)
         if self.project is not None and self.text is not None:
-            text = self.text[1:] - self.mean
-            text = F.dropout(text, self.dropout, self.training) if self.dropout else text
-            # the scale divides the smaller matrix
-            parts.append(F.pad(F.linear(text, self.project.weight / self.scale), (0, 0, 1, 0)))
+            parts.append(F.pad(self._projected(self.project, self.text[1:]), (0, 0, 1, 0)))
         return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+
+    def rows(self, items: Tensor, sparse: bool = False) -> Tensor:
+        """``(n, D)`` of items ``(n,)`` that rise and are distinct, 0 not among them, at the cost of these alone.
+
+        Args:
+            items: which.
+            sparse: give the free vectors a sparse gradient.
+        """
+        parts = []
+        if self.free is not None:
+            parts.append(take_rows(self.free.weight, items, sparse) * self.seen.index_select(0, items))
+        if self.project is not None and self.text is not None:
+            parts.append(self._projected(self.project, self.text.index_select(0, items)))
+        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+
+    def _projected(self, project: nn.Linear, text: Tensor) -> Tensor:
+        text = text - self.mean
+        text = F.dropout(text, self.dropout, self.training) if self.dropout else text
+        # the scale divides the smaller matrix
+        return F.linear(text, project.weight / self.scale)

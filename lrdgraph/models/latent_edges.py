@@ -90,9 +90,30 @@ class HeldOutEvidence(nn.Module):
             kernel: ``κ (Q, K)``.
             mixture: ``w (E, K)``.
         """
+        owner, row = self._rows(pairs, user)
+        value = (kernel.index_select(0, owner) * mixture.index_select(0, self.edge[row])).sum(1)
+        return pairs.position[owner], self.lists.target[row], -value
+
+    def within(
+        self, pairs: Pairs, user: Tensor, kernel: Tensor, mixture: Tensor, edge: Tensor, candidates: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for rising ``candidates (C,)`` alone, counted from 0.
+
+        Args:
+            pairs, user, kernel: as in :meth:`forward`.
+            mixture: ``(e, K)``, of ``edge`` alone.
+            edge: ``(e,)`` rising positions of latent edges; all that lead from an item of ``pairs`` to a candidate.
+            candidates: which.
+        """
+        owner, row = self._rows(pairs, user)
+        kept = contains(edge, self.edge[row]).nonzero().squeeze(1)
+        owner, row = owner[kept], row[kept]
+        weights = mixture.index_select(0, torch.searchsorted(edge, self.edge[row]))
+        value = (kernel.index_select(0, owner) * weights).sum(1)
+        return pairs.position[owner], torch.searchsorted(candidates, self.lists.target[row]), -value
+
+    def _rows(self, pairs: Pairs, user: Tensor) -> tuple[Tensor, Tensor]:
         asked = user * self.base + pairs.item
         mine = contains(self.keys, asked).nonzero().squeeze(1)
         owner, row = self.lists.expand(torch.searchsorted(self.keys, asked[mine]))
-        owner = mine[owner]
-        value = (kernel.index_select(0, owner) * mixture.index_select(0, self.edge[row])).sum(1)
-        return pairs.position[owner], self.lists.target[row], -value
+        return mine[owner], row

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
 from lrdgraph.errors import ConfigError
-from lrdgraph.models.base import Recommender, dot, pick
+from lrdgraph.models.base import Recommender, dot
 from lrdgraph.models.evidence import add_evidence
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.item_encoder import ItemEncoder
-from lrdgraph.models.trend import RecentPopularity
+from lrdgraph.models.shared_negatives import Candidates, SharedNegatives
+from lrdgraph.models.sparse_trend import recent_popularity
 from lrdgraph.nn.catalogue_loss import Added, catalogue_cross_entropy
-from lrdgraph.nn.losses import sample_loss
+from lrdgraph.nn.losses import sample_loss, shared_cross_entropy
+from lrdgraph.nn.rows import take_rows
 from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
 
 Evidence = Callable[[Tensor], list[Added]]
+Loss = Literal["cross-entropy", "bce", "gbce", "bpr", "sampled-cross-entropy", "shared-cross-entropy"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,15 @@ class ShellSettings:
             ``"none"`` no times.
         trend: whether scores read the popularity of each item as it stood at the request.
         loss: ``"cross-entropy"`` over the catalogue, or one that sets the target against ``num_negatives`` others:
-            ``"bce"``, ``"gbce"``, ``"bpr"``, ``"sampled-cross-entropy"``; see :mod:`lrdgraph.nn.losses`.
+            ``"bce"``, ``"gbce"``, ``"bpr"``, ``"sampled-cross-entropy"``; see :mod:`lrdgraph.nn.losses`. For large
+            catalogues, ``"shared-cross-entropy"`` ranks all positions of a step among the same ``num_negatives`` drawn
+            items and the targets of the batch, and computes vectors of these and of the histories' items alone.
         num_negatives: ``C``, drawn anew for every position and step, uniformly from all items with training events but
-            the target.
+            the target; with ``"shared-cross-entropy"`` once for a step, and not only uniformly.
+        negatives_power, negatives_uniform: of :class:`lrdgraph.models.shared_negatives.SharedNegatives`.
+        sparse_gradients: with ``"shared-cross-entropy"``, tables that hold a row for each item get gradients of the
+            rows that a step touched, and Adam leaves the others alone; see
+            :class:`lrdgraph.training.lazy_adam.LazyAdam`.
         calibration: ``t`` of ``"gbce"``.
     """
 
@@ -55,8 +64,11 @@ class ShellSettings:
     use_id: bool = True
     time: str = "request"
     trend: bool = False
-    loss: Literal["cross-entropy", "bce", "gbce", "bpr", "sampled-cross-entropy"] = "cross-entropy"
+    loss: Loss = "cross-entropy"
     num_negatives: Annotated[int, Gt(0)] = 256
+    negatives_power: Annotated[float, Ge(0)] = 0.75
+    negatives_uniform: Annotated[float, Interval(ge=0, le=1)] = 0.5
+    sparse_gradients: bool = False
     calibration: float = 0.75
 
 
@@ -98,14 +110,18 @@ class SequentialRecommender(Recommender):
         self.items = ItemEncoder(inputs.popularity, text, d, settings.text_dropout, settings.use_id)
         self.position = nn.Embedding(settings.max_length, d) if self.positions else None
         self.gap = GapEmbedding(d) if settings.time != "none" else None
-        self.trend = RecentPopularity(inputs.events[1], inputs.events[2], inputs.num_items) if settings.trend else None
+        self.trend = recent_popularity(inputs.events[1], inputs.events[2], inputs.num_items) if settings.trend else None
         self.encoder = self.sequence_encoder()
         self.bias = nn.Parameter(torch.zeros(inputs.num_items + 1))
         # an item without training events would be a wrong answer everywhere, and learn to be one: it sits out the loss
         closed = torch.zeros(inputs.num_items + 1).masked_fill(inputs.popularity == 0, -torch.inf)
         self.register_buffer("closed", closed, persistent=False)
         self.register_buffer("trained", inputs.popularity.nonzero().squeeze(1), persistent=False)
-        if settings.loss != "cross-entropy" and settings.num_negatives >= len(self.trained):
+        self.shared = None
+        if settings.loss == "shared-cross-entropy":
+            power, uniform = settings.negatives_power, settings.negatives_uniform
+            self.shared = SharedNegatives(inputs.popularity, settings.num_negatives, power, uniform)
+        elif settings.loss != "cross-entropy" and settings.num_negatives >= len(self.trained):
             raise ConfigError(
                 f"Model '{self.name}' draws {settings.num_negatives} negatives, but {len(self.trained)} items have "
                 "training events; lower num_negatives or use loss 'cross-entropy'."
@@ -121,6 +137,10 @@ class SequentialRecommender(Recommender):
     def item_vectors(self) -> Tensor:
         """``x̃ (N + 1, D)``, the vectors that histories are read with and candidates are scored with."""
         return self.items()
+
+    def vectors_of(self, nodes: Tensor) -> Tensor:
+        """``(n, D)`` of rising items ``(n,)``, of which the first is 0 and stands for padding."""
+        return F.pad(self.items.rows(nodes[1:], self.settings.sparse_gradients), (0, 0, 1, 0))
 
     def compile_parts(self) -> None:
         self.encoder.compile()
@@ -146,7 +166,9 @@ class SequentialRecommender(Recommender):
     def rank_loss(self, batch: Batch, vectors: Tensor, evidence: Evidence | None = None) -> Tensor:
         """The loss of the settings, mean over all positions of the batch that have a target.
 
-        A sampled loss holds the vectors of targets and negatives, ``P × (1 + C) × D``; with evidence all scores.
+        Cross-entropy over a catalogue so large that ``P × N`` is above 64 million goes through a part of the positions
+        at a time, and again backwards. A sampled loss holds the vectors of targets and negatives,
+        ``P × (1 + C) × D``; with evidence all scores.
 
         Args:
             batch: training histories.
@@ -170,6 +192,36 @@ class SequentialRecommender(Recommender):
             scores = scores.gather(1, chosen)
         return sample_loss(self.settings.loss, scores, len(self.trained), self.settings.calibration)
 
+    def shared_loss(
+        self, batch: Batch, candidates: Candidates, nodes: Tensor, vectors: Tensor, evidence: Evidence | None = None
+    ) -> Tensor:
+        """:meth:`rank_loss` among candidates that all positions share, from the vectors of a few items.
+
+        Args:
+            batch: training histories.
+            candidates: ``C`` items, with all targets among them.
+            nodes: ``(n,)`` rising items, 0 first, with all of the histories and candidates among them.
+            vectors: ``(n, D)`` of ``nodes``.
+            evidence: as for :meth:`rank_loss`, with columns among the candidates instead of items.
+        """
+        assert batch.target is not None
+        columns = batch.target.nonzero()  # (P, 2)
+        row, column = columns.T
+        local = replace(batch, history=torch.searchsorted(nodes, batch.history))
+        query = self.encode(local, vectors)[row, column]
+        of_candidates = vectors.index_select(0, torch.searchsorted(nodes, candidates.items))
+        bias = take_rows(self.bias, candidates.items, self.settings.sparse_gradients)
+        logits = query @ of_candidates.T + bias
+        if self.trend is not None:
+            logits = logits + self.trend.at(self.moments(batch)[row, column], candidates.items)
+        if evidence is not None:
+            logits = add_evidence(logits, evidence(columns))
+        # every target of a position's own row is a candidate whatever was drawn
+        own = batch.target[row]  # (P, L)
+        position, at = own.nonzero(as_tuple=True)
+        known = position * len(candidates.items) + candidates.place(own[position, at])
+        return shared_cross_entropy(logits, candidates.place(batch.target[row, column]), candidates.log_q, known)
+
     def negatives(self, target: Tensor) -> Tensor:
         """``(P, C)`` items with training events, each drawn alike from all of them but ``target (P,)``."""
         shape = (len(target), self.settings.num_negatives)
@@ -178,7 +230,13 @@ class SequentialRecommender(Recommender):
         return self.trained[drawn + (drawn >= place)]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        total = self.rank_loss(batch, self.item_vectors())
+        if self.shared is None:
+            total = self.rank_loss(batch, self.item_vectors())
+        else:
+            assert batch.target is not None
+            candidates = self.shared(batch.target[batch.target > 0])
+            nodes = touched(batch, candidates)
+            total = self.shared_loss(batch, candidates, nodes, self.vectors_of(nodes))
         return {"total": total, "recommendation": total.detach()}
 
     def base_scores(
@@ -194,7 +252,9 @@ class SequentialRecommender(Recommender):
             candidates: as :meth:`Recommender.score`.
         """
         scores = dot(query, vectors, bias, candidates)
-        return scores if self.trend is None else scores + pick(self.trend(moment), candidates)
+        if self.trend is None:
+            return scores
+        return scores + (self.trend(moment) if candidates is None else self.trend.at(moment, candidates))
 
     def scoring_vectors(self) -> Tensor:
         """Item vectors, kept between calls while the model is in evaluation mode without gradients."""
@@ -208,3 +268,9 @@ class SequentialRecommender(Recommender):
         vectors = self.scoring_vectors()
         query = self.encode(batch, vectors)[:, -1]
         return self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)
+
+
+def touched(batch: Batch, candidates: Candidates) -> Tensor:
+    """``(n,)`` the items of a step, rising: 0, those of the histories and the candidates."""
+    none = candidates.items.new_zeros(1)
+    return torch.cat([none, batch.history.flatten(), candidates.items]).unique()

@@ -54,6 +54,14 @@ class RecentPopularity(nn.Module):
         self.register_buffer("table", table.log1p().half(), persistent=False)
         self.weight = nn.Parameter(torch.full((len(half_lives),), 0.1))
 
+    def at(self, moment: Tensor, candidates: Tensor) -> Tensor:
+        """``(P, C)`` for ``(C,)`` items shared by all moments, or ``(P, C)`` items: no other item is read."""
+        row = ((moment - self.start) // self.step).clamp(0, len(self.table) - 1)
+        if candidates.dim() == 2:
+            return self.table[row[:, None], candidates].float() @ self.weight
+        rows, where = row.unique(return_inverse=True)
+        return (self.table[rows[:, None], candidates].float() @ self.weight).index_select(0, where)
+
     def forward(self, moment: Tensor) -> Tensor:
         values, where = self.rows(moment)
         return values.index_select(0, where)

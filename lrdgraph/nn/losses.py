@@ -30,6 +30,27 @@ def sampled_cross_entropy(positive: Tensor, negatives: Tensor, log_q_positive: T
     return -F.log_softmax(logits, dim=1)[:, 0].mean()
 
 
+def shared_cross_entropy(logits: Tensor, place: Tensor, log_q: Tensor, known: Tensor) -> Tensor:
+    """Sampled softmax over candidates that all positions share, mean over ``P``.
+
+    A candidate stands for ``1 / q`` items like it, ``q`` being the chance that it is among the candidates. So the sum
+    of exponentials under each logarithm has the sum over the catalogue as its mean, and is that sum where every ``q``
+    is 1. A candidate that is there because of the position itself, its target or another of the same history, is there
+    with certainty and counts once.
+
+    Args:
+        logits: ``(P, C)`` of distinct candidates.
+        place: ``(P,)`` column of each target.
+        log_q: ``(C,)``, at most 0.
+        known: ``(X,)`` cells, ``row · C + column``, that are there with certainty, those of the targets included; one
+            may be named twice.
+    """
+    lowered, known = (logits - log_q).contiguous(), known.unique()
+    # in place, since each copy of all cells costs about as much as the product that made them
+    lowered.view(-1).index_add_(0, known, log_q.index_select(0, known % logits.size(1)).to(lowered.dtype))
+    return F.cross_entropy(lowered, place)
+
+
 def bpr(positive: Tensor, negatives: Tensor) -> Tensor:
     """Bayesian personalised ranking: mean ``−log σ(s⁺ − s⁻)`` over ``(P,)`` and ``(P, C)`` (arXiv 1205.2618)."""
     return -F.logsigmoid(positive[:, None] - negatives).mean()

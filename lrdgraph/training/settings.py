@@ -17,7 +17,8 @@ class TrainingSettings:
         batch_size: histories per step.
         learning_rate: peak of Adam's rate.
         weight_decay: on matrices alone; decoupled with ``"adamw"``, part of the gradient with ``"adam"``.
-        optimizer: ``"adamw"``, or ``"adam"`` as much published code has it.
+        optimizer: ``"adamw"``, or ``"adam"`` as much published code has it; tables with sparse gradients are stepped a
+            row at a time (:class:`lrdgraph.training.lazy_adam.LazyAdam`).
         warmup: share of all steps over which the rate rises from 0.
         schedule: ``"constant"`` or ``"cosine"`` down to 5 % of the peak, after the warm-up.
         clip: largest norm of the gradient; 0 for no limit.

@@ -34,6 +34,7 @@ from lrdgraph.training.checkpoint import (
     optimizer_tensors,
     save_checkpoint,
 )
+from lrdgraph.training.lazy_adam import LazyAdam, clip_gradients
 from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.state import TrainingState
 from lrdgraph.training.subnormal import subnormals_flushed
@@ -173,8 +174,8 @@ class _Loop:
             {"params": [p for _, p in named if p.dim() > 1], "weight_decay": settings.weight_decay},
             {"params": [p for _, p in named if p.dim() <= 1], "weight_decay": 0.0},
         ]
-        optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
-        self.optimizer = optimizer([g for g in groups if g["params"]], lr=settings.learning_rate)
+        held = [g for g in groups if g["params"]]
+        self.optimizer = LazyAdam(held, decoupled=settings.optimizer == "adamw", lr=settings.learning_rate)
         if settings.compile:
             model.compile_parts()
         self.average = {n: p.detach().clone() for n, p in named} if settings.average else {}
@@ -224,7 +225,7 @@ class _Loop:
             (terms["total"] * share).backward()  # a mean over these transitions; summed, it is one over all
             distributed.sum_gradients(parameters)
             if self.settings.clip:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+                clip_gradients(self.model.parameters(), self.settings.clip)
             self.optimizer.step()
             self._update_average()
             for name, value in terms.items():

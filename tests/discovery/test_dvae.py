@@ -221,3 +221,27 @@ def test_tables_that_do_not_fit() -> None:
         without.loss(I, J, items, relations[:2])
     with pytest.raises(ConfigError, match="Relation vectors are 6 wide and item vectors 4; set hidden_channels"):
         made().loss(I, J, items[:, :4])
+
+
+@pytest.mark.parametrize("encoder", ["additive", "interaction"])
+@pytest.mark.parametrize("none_state", [True, False])
+def test_posteriors_by_ends_and_of_half_precision_texts(encoder: str, none_state: bool) -> None:
+    torch.manual_seed(0)
+    text = torch.randn(9, 5)
+    dvae = RelationDVAE(text, 3, 8, encoder=encoder, none_state=none_state)
+    i, j = torch.tensor([1, 1, 8, 3]), torch.tensor([2, 8, 1, 3])
+    torch.testing.assert_close(dvae.ends_posterior(i, j), dvae.posterior(i, j))
+    half = RelationDVAE(text.half(), 3, 8, encoder=encoder, none_state=none_state)
+    half.load_state_dict(dvae.state_dict())
+    torch.testing.assert_close(half.posterior(i, j), dvae.posterior(i, j), rtol=1e-2, atol=1e-2)
+
+
+def test_a_loss_on_a_few_items_is_the_loss_on_all_of_them() -> None:
+    torch.manual_seed(0)
+    dvae = RelationDVAE(torch.randn(30, 5), 2, 8, num_negatives=6, own_tables=False)
+    items, relations = torch.randn(30, 8), torch.randn(2, 8)
+    drawn = dvae.draw(torch.tensor([3, 4, 9, 9]), torch.tensor([4, 20, 3, 29]))
+    nodes = torch.cat([*drawn, torch.tensor([7])]).unique()
+    whole, part = dvae.loss_of(*drawn, items, relations), dvae.loss_of(*drawn, items[nodes], relations, nodes=nodes)
+    assert len(nodes) < 20
+    torch.testing.assert_close(part.total, whole.total)

@@ -116,3 +116,15 @@ def test_what_it_cannot_do_is_said() -> None:
     plain = RelationDVAE(texts(), TOPICS, 8, own_tables=False)
     with pytest.raises(ConfigError, match="2 pairs of training events for each of 3 relations, and there are 5"):
         start_from_texts(plain, pairs(5))
+
+
+def test_directions_of_a_sample_of_the_texts_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    i, j = pairs(500)
+    with torch.no_grad():
+        whole = started().state_posterior(i, j)
+        monkeypatch.setattr("lrdgraph.discovery.text_prior.MANY", 50)
+        monkeypatch.setattr("lrdgraph.discovery.text_prior.MOST_PAIRS", 5000)
+        sample = started().state_posterior(i, j)
+    assert not torch.equal(sample, whole)
+    assert sample[:, 0].mean() < 0.15
+    assert adjusted_rand_score(topic(i), sample[:, 1:].argmax(1)) > 0.95

@@ -15,6 +15,7 @@ from tests.models import shop
 TINY = {"hidden_channels": 16, "num_layers": 1, "max_length": 5}
 JOINT = TINY | {"discovery_channels": 8, "num_latent": 2, "text_neighbours": 3}
 RANDOM_START = {"discovery_prior": "uniform"}
+SHARED = {"loss": "shared-cross-entropy", "num_negatives": 7}
 SMALL = {"hidden_channels": 16, "max_length": 5}
 AWARE = TINY | {"num_heads": 2, "discovery_channels": 8, "num_negatives": 4}
 PUBLISHED = {
@@ -35,6 +36,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "gSASRec": TINY | {"loss": "gbce", "num_negatives": 7, "time": "request", "trend": True},
         "pairwise": TINY | {"loss": "bpr", "num_negatives": 3},
         "sampled": TINY | {"loss": "sampled-cross-entropy", "num_negatives": 7},
+        "shared": TINY | SHARED | {"text": True, "time": "request", "trend": True},
     },
     "lrdgraph": {
         "plain": JOINT,
@@ -52,6 +54,9 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "discovery first": JOINT | {"discovery_training": "first"},
         "random start": JOINT | RANDOM_START,
         "one relation drawn": JOINT | {"estimator": "gumbel"},
+        "shared": JOINT | SHARED,
+        "touched": JOINT | SHARED | {"fanout": 3, "trend": True, "knowledge_weight": 0.5},
+        "touched, deep": JOINT | SHARED | {"fanout": -1, "graph_layers": 2, "use_id": False},
     },
     "tisasrec": {
         "plain": TINY | {"num_intervals": 5},

@@ -87,7 +87,7 @@ def test_in_training_a_persons_own_edges_say_nothing() -> None:
 
 
 def without_holding_out(model: Flagship, columns: torch.Tensor, batch: Batch, mixture: torch.Tensor) -> torch.Tensor:
-    pairs = model._history_pairs(batch, columns)
+    pairs = model.history_pairs(batch, columns)
     kernel = model.kernel(pairs.gap)
     parts = [model.typed_evidence(pairs, kernel)]
     parts.append(model.latent_evidence(pairs, kernel[:, model.num_predefined :], mixture))  # type: ignore[misc]
@@ -98,7 +98,7 @@ def without_holding_out(model: Flagship, columns: torch.Tensor, batch: Batch, mi
 def test_the_convolution_hears_lasting_edges_alone(layers: int) -> None:
     model = flagship(graph_layers=layers)
     mixture = model.mixture().detach().requires_grad_()
-    model._vectors(mixture, model.items()).square().sum().backward()
+    model.vectors_from(mixture).square().sum().backward()
     heard = mixture.grad.abs().sum(1) > 0  # type: ignore[union-attr]
     assert model.lasting is not None
     assert heard.nonzero().squeeze(1).tolist() == model.lasting.tolist()

@@ -121,7 +121,7 @@ def command(place: dict[str, str], said: Path, *words: str) -> None:
 class Pair:
     """Two processes of the command line, started without torchrun, which would end the other one itself."""
 
-    def __init__(self, folder: Path, *words: str | Path, timeout: int) -> None:
+    def __init__(self, folder: Path, *words: str | Path, timeout: int = 60) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
@@ -177,10 +177,10 @@ def test_a_lost_process_ends_the_run_and_one_process_ends_it(lost: int, by: sign
     np.save(tmp_path / "vectors.npy", shop.vectors())
     file, folder = tmp_path / "small.toml", tmp_path / "run"
     file.write_text(EXPERIMENT.format(folder=tmp_path))
-    with Pair(tmp_path, "train", file, "--out", folder, timeout=20 if by == signal.SIGSTOP else 120) as pair:
+    with Pair(tmp_path, "train", file, "--out", folder, timeout=10 if by == signal.SIGSTOP else 60) as pair:
         wait_for_epoch(folder, 3, pair)
         os.kill(pair.processes[lost].pid or 0, by)
-        pair.processes[1 - lost].join(timeout=120)
+        pair.processes[1 - lost].join(timeout=60)
         assert pair.processes[1 - lost].exitcode == 2
         *lines, last = pair.said[1 - lost].read_text().splitlines()
         assert last == (
