@@ -14,6 +14,7 @@ from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.fit import discover
 from lrdgraph.discovery.pairs import graph_pairs, history_pairs
 from lrdgraph.discovery.text_prior import start_from_texts, tables_from_texts
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.quality.features import Family, PairFeatures
 
@@ -143,9 +144,16 @@ def discovery_features(
 
 
 def settings_pairs(inputs: ModelInputs, settings: DiscoverySettings) -> Tensor:
-    """``(2, P)`` pairs that the settings name, of training histories or of the visible graph."""
+    """``(2, P)`` pairs that the settings name, of training histories or of the visible graph.
+
+    Raises:
+        ConfigError: they are of the graph, and it joins no two items.
+    """
     if settings.pairs == "graph":
-        return graph_pairs(inputs.need_graph("discovery"))
+        found = graph_pairs(inputs.need_graph("discovery"))
+        if not found.size(1):
+            raise ConfigError("The visible graph joins no two items by a predefined relation; set pairs='histories'.")
+        return found
     return history_pairs(inputs.sequences(), settings.max_gap)
 
 

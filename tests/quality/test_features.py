@@ -11,6 +11,7 @@ import torch
 
 from lrdgraph.discovery import RelationDVAE
 from lrdgraph.discovery.likelihood import log_likelihoods
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.quality.discovered import (
     FROM_EDGES,
@@ -131,6 +132,8 @@ def test_pairs_of_a_graph_are_its_predefined_edges_between_items() -> None:
     graph = graph_of(edges, 4, attributes=1, kinds={"brand": "attribute"})
     shop = replace(inputs([1, 2, 3, 4]), graph=graph)
     assert sorted(settings_pairs(shop, DiscoverySettings(pairs="graph")).T.tolist()) == [[1, 2], [3, 1]]
+    with pytest.raises(ConfigError, match="joins no two items"):
+        settings_pairs(replace(shop, graph=graph_of({"brand": [(2, 5)]}, 4, 1)), DiscoverySettings(pairs="graph"))
     assert settings_pairs(shop, DiscoverySettings(max_gap=1)).T.tolist() == [[1, 2], [2, 3], [3, 4]]
 
 
