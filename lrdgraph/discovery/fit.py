@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -51,7 +53,7 @@ def discover(
     generator = torch.Generator(device=pairs.device).manual_seed(seed)
     tables = [vectors for vectors in (dvae.relation_vectors, dvae.item_vectors) if vectors is not None]
     owned = {id(vectors) for vectors in tables}
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in dvae.parameters() if id(parameter) not in owned]},
         {"params": tables, "lr": learning_rate if table_rate is None else table_rate},
     ]
