@@ -29,7 +29,7 @@ from lrdgraph.graph.build import build_graph
 from lrdgraph.language import TextSettings
 from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.inputs import ModelInputs, model_inputs
-from lrdgraph.quality.discovered import DiscoverySettings, discovery_family, train_discovery
+from lrdgraph.quality.discovered import FROM_EDGES, DiscoverySettings, discovery_family, train_discovery
 from lrdgraph.quality.features import (
     Family,
     cooccurrence_features,
@@ -51,7 +51,7 @@ HIDDEN = ("complement", "substitute")
 
 
 class Trainer:
-    """Discovery, trained once for each seed: it reads texts and histories and no edge, the same in all tasks."""
+    """Discovery on histories, trained once for each seed: it reads no edge, so that it is the same in all tasks."""
 
     def __init__(self, chosen: DiscoverySettings) -> None:
         self.settings = chosen
@@ -65,21 +65,36 @@ class Trainer:
 
 def families(discovery: DiscoverySettings, embedding: EmbeddingSettings) -> dict[str, tuple[Family, dict[str, Any]]]:
     """Every family with the settings that decide its figures, by name."""
-    own = discovery_family(Trainer(discovery), discovery.max_gap)
+    histories = discovery_family(Trainer(discovery), discovery.max_gap)
+    edges = discovery_family(partial(train_discovery, settings=FROM_EDGES), pairs="graph")
 
-    def discovered(inputs: ModelInputs, seed: int) -> dict[str, Any]:
-        found = own(inputs, seed)
-        return found | {"log-posterior + cosine": joined(found["log-posterior"], text_features(inputs)["cosine"])}
+    def of_edges(inputs: ModelInputs, seed: int) -> dict[str, Any]:
+        return {f"{name} of edges": features for name, features in edges(inputs, seed).items()}
 
     return {
-        "discovery": (discovered, asdict(discovery)),
+        "discovery": (beside_cosine(histories), asdict(discovery)),
+        "discovery-edges": (beside_cosine(of_edges), asdict(FROM_EDGES)),
         "text": (text_features, {}),
-        "co-occurrence": (cooccurrence_features, {}),
+        "co-occurrence": (beside_cosine(cooccurrence_features), {}),
         "popularity": (popularity_features, {}),
         "random": (random_features, {}),
-        "distmult": (embedding_family("DistMult", embedding), asdict(embedding)),
-        "complex": (embedding_family("ComplEx", embedding), asdict(embedding)),
+        "distmult": (beside_cosine(embedding_family("DistMult", embedding)), asdict(embedding)),
+        "complex": (beside_cosine(embedding_family("ComplEx", embedding)), asdict(embedding)),
     }
+
+
+def beside_cosine(family: Family) -> Family:
+    """The features of a family, and once more with the cosine of the texts beside them.
+
+    Of an encoder the log-posterior stands for its other readings.
+    """
+
+    def both(inputs: ModelInputs, seed: int) -> dict[str, Any]:
+        found, cosine = family(inputs, seed), text_features(inputs)["cosine"]
+        wanted = [name for name in found if not name.startswith(("posterior", "logits"))]
+        return found | {f"{name} + cosine": joined(found[name], cosine) for name in wanted}
+
+    return both
 
 
 def stability(inputs: ModelInputs, seeds: Sequence[int], discovery: DiscoverySettings) -> dict[str, Any]:

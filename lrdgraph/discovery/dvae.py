@@ -69,6 +69,8 @@ class RelationDVAE(nn.Module):
         prior: ``(S,)`` weights of ``p(r)``; None for uniform.
         own_tables: hold item vectors (a learned projection of the text) and relation vectors; without them every loss
             is given those of a recommender.
+        free_vectors: own item vectors are the projection and a learned vector of each item, ``W t_i + e_i``: what the
+            pairs tell of an item beyond its text. They need own tables.
         standardise: bring the text to mean 0 and one scale, as encoders expect it; the public LRD code does not.
         estimator: ``"exact"`` sums over relations, ``"gumbel"`` samples one.
         temperature: of ``"gumbel"``; an attribute that may be lowered between steps.
@@ -98,6 +100,7 @@ class RelationDVAE(nn.Module):
         random_share: float = 0.25,
         prior: Sequence[float] | None = None,
         own_tables: bool = True,
+        free_vectors: bool = False,
         standardise: bool = True,
         estimator: Literal["exact", "gumbel"] = "exact",
         temperature: float = 1.0,
@@ -121,11 +124,16 @@ class RelationDVAE(nn.Module):
         self.prior_encoder = None
         self.decoder = make_decoder(decoder)
         self.project: nn.Linear | None = None
+        self.item_vectors: nn.Parameter | None = None
         self.relation_vectors: nn.Parameter | None = None
+        if free_vectors and not own_tables:
+            raise ConfigError("free_vectors are part of own tables; set own_tables, or leave them out.")
         if own_tables:
             self.project = nn.Linear(text.shape[1], hidden_channels, bias=False)
             nn.init.normal_(self.project.weight, std=0.5 * text.shape[1] ** -0.5)
             self.relation_vectors = nn.Parameter(initial_relations(num_latent, hidden_channels))
+        if free_vectors:
+            self.item_vectors = nn.Parameter(0.01 * torch.randn(len(text), hidden_channels))
 
     def logits(self, i: Tensor, j: Tensor) -> Tensor:
         """Encoder logits ``(P, S)`` of pairs ``(P,)``; what depends on one item is computed once for each item."""
@@ -178,6 +186,7 @@ class RelationDVAE(nn.Module):
         """
         if items is None and self.project is not None:
             items = self.project(self.standard(self.text))
+            items = items if self.item_vectors is None else items + self.item_vectors
         relations = self.relation_vectors if relations is None else relations
         if items is None or relations is None:
             raise ConfigError("This RelationDVAE holds no tables of its own; give items and relations to its loss.")

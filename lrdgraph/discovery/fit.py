@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ def discover(
     batch_size: int = 512,
     learning_rate: float = 0.02,
     warm_up: float = 0.0,
+    table_rate: float | None = None,
     seed: int = 0,
 ) -> list[dict[str, float]]:
     """Train a RelationDVAE with tables of its own.
@@ -33,6 +36,8 @@ def discover(
         warm_up: share of the steps, from the first on, that minimise
             :func:`lrdgraph.discovery.objectives.guided`; 0.6 with ``beta = 2`` tells apart relations that a start
             without it runs together.
+        table_rate: learning rate of relation vectors and free item vectors, of which a step moves one number alone;
+            ``learning_rate`` where None.
         seed: of order, random pairs and negatives. Initial weights are those the dvae has.
 
     Returns:
@@ -46,7 +51,13 @@ def discover(
     if not 0 <= warm_up <= 1:
         raise ConfigError(f"warm_up is {warm_up}; it is the share of steps before the bound is trained, from 0 to 1.")
     generator = torch.Generator(device=pairs.device).manual_seed(seed)
-    optimizer = torch.optim.Adam(dvae.parameters(), lr=learning_rate)
+    tables = [vectors for vectors in (dvae.relation_vectors, dvae.item_vectors) if vectors is not None]
+    owned = {id(vectors) for vectors in tables}
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in dvae.parameters() if id(parameter) not in owned]},
+        {"params": tables, "lr": learning_rate if table_rate is None else table_rate},
+    ]
+    optimizer = torch.optim.Adam(groups, lr=learning_rate)
     warm_steps = warm_up * epochs * -(-pairs.shape[1] // batch_size)
     log, step = [], 0
     for _ in range(epochs):

@@ -1,4 +1,4 @@
-"""Pairs (i, j) of one training history, i before j: what discovery explains."""
+"""Pairs (i, j) that discovery explains: of one training history, i before j, or of a graph's edges."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.splits import Sequences
 
 
@@ -27,6 +28,16 @@ def history_pairs(sequences: Sequences, max_gap: int = 3) -> Tensor:
         found.append(np.stack([sequences.item[:-gap][together], sequences.item[gap:][together]]))
     pairs = np.concatenate(found, axis=1)
     return torch.from_numpy(pairs[:, pairs[0] != pairs[1]])
+
+
+def graph_pairs(graph: ItemGraph) -> Tensor:
+    """The edges of predefined relations between items, ``(2, P)`` heads over tails; those of inverses are left out.
+
+    A pair that two relations join occurs twice.
+    """
+    predefined = torch.zeros(len(graph.relations), dtype=torch.bool)
+    predefined[list(graph.relations.of_kind("predefined"))] = True
+    return graph.edge_index[:, predefined[graph.edge_type] & (graph.edge_index <= graph.num_items).all(0)]
 
 
 def batch_pairs(

@@ -104,6 +104,25 @@ def start_from_texts(dvae: RelationDVAE, pairs: Tensor) -> None:
     dvae.keep_prior()
 
 
+def tables_from_texts(dvae: RelationDVAE, closeness: float = 8.0, spread: float = 0.3) -> None:
+    """Set the own tables of ``dvae`` so that the decoder begins as the likeness of texts.
+
+    Items are the main directions of the standardised texts, of mean square length ``closeness``, and every relation is
+    1 in each of them, with noise of deviation ``spread`` that keeps the relations apart. A relation then begins as a
+    scaled cosine that weighs directions in its own way, and learns where likeness misleads. The noise is drawn by
+    torch's own generator.
+
+    Raises:
+        ConfigError: the dvae holds no tables.
+    """
+    if dvae.project is None or dvae.relation_vectors is None:
+        raise ConfigError("Tables from texts need own tables; set own_tables.")
+    with torch.no_grad():
+        axes = _main_directions(dvae.standard(dvae.text)[1:].cpu(), dvae.hidden_channels)
+        dvae.project.weight.copy_(closeness**0.5 * axes)
+        dvae.relation_vectors.copy_(1 + spread * torch.randn_like(dvae.relation_vectors))
+
+
 def _main_directions(text: Tensor, width: int) -> Tensor:
     """``(width, T)`` principal directions of ``(N, T)``, scaled so that ``Σ_d y_d²`` is 1 on average; zeros pad."""
     _, _, directions = torch.linalg.svd(text, full_matrices=False)

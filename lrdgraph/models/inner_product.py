@@ -52,7 +52,7 @@ def inner_product(model: Recommender) -> InnerProduct:
         return InnerProduct(lambda _: _with_length(model.items.weight), partial(_translated, model))
     raise ConfigError(
         f"The score of {type(model).__name__} is no inner product of a history and an item, so that an index cannot "
-        "serve it; recommend without an index, or serve the flagship, SASRec, GRU4Rec, NARM, BPR-MF, LightGCN or CFKG."
+        "serve it; recommend without an index, or serve the flagship, SASRec, TiSASRec, GRU4Rec, NARM, BPR-MF, LightGCN or CFKG."
     )
 
 
@@ -64,8 +64,9 @@ def _with_bias(model: SequentialRecommender, at: int | None) -> Tensor:
     """
     column = model.bias
     if model.trend is not None:
-        last = model.trend.start + len(model.trend.table) * model.trend.step
-        column = column + model.trend(torch.tensor([last if at is None else at], device=column.device))[0]
+        # a moment after every step, where none is asked for
+        moment = torch.tensor([2**62 if at is None else at], device=column.device)
+        column = column + model.trend(moment)[0]
     return torch.cat([model.scoring_vectors(), column[:, None]], dim=1)
 
 

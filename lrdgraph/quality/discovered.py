@@ -12,8 +12,9 @@ from torch import Tensor
 from lrdgraph.discovery.decoders import DotDecoder
 from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.fit import discover
-from lrdgraph.discovery.pairs import history_pairs
-from lrdgraph.discovery.text_prior import start_from_texts
+from lrdgraph.discovery.pairs import graph_pairs, history_pairs
+from lrdgraph.discovery.text_prior import start_from_texts, tables_from_texts
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.quality.features import Family, PairFeatures
 
@@ -26,17 +27,23 @@ class DiscoverySettings:
     """How :func:`train_discovery` trains; see :class:`RelationDVAE` and :func:`lrdgraph.discovery.fit.discover`.
 
     Attributes:
-        max_gap: how many events apart the two items of a training pair may stand.
+        pairs: what is explained: ``"histories"``, or ``"graph"``, the visible edges between items.
+        max_gap: how many events apart the two items of a pair of a history may stand.
         prior: ``"uniform"`` with a random start, or ``"texts"``
             (:func:`lrdgraph.discovery.text_prior.start_from_texts`), steadier, and blind to what texts keep apart.
-        num_latent, hidden_channels, encoder, decoder, none_state, beta, num_negatives, random_share: of the DVAE.
-        epochs, batch_size, learning_rate, warm_up: of its training.
+        tables: ``"random"``, or ``"texts"`` (:func:`lrdgraph.discovery.text_prior.tables_from_texts`).
+        num_latent, hidden_channels, free_vectors, encoder, decoder, none_state, beta, num_negatives, random_share: of
+            the DVAE.
+        epochs, batch_size, learning_rate, table_rate, warm_up: of its training.
     """
 
+    pairs: Literal["histories", "graph"] = "histories"
     max_gap: int = 3
     prior: Literal["uniform", "texts"] = "uniform"
+    tables: Literal["random", "texts"] = "random"
     num_latent: int = 5
     hidden_channels: int = 64
+    free_vectors: bool = False
     encoder: str = "interaction"
     decoder: str = "distmult"
     none_state: bool = True
@@ -46,13 +53,28 @@ class DiscoverySettings:
     epochs: int = 20
     batch_size: int = 512
     learning_rate: float = 0.02
+    table_rate: float | None = None
     warm_up: float = 0.0
+
+
+FROM_EDGES = DiscoverySettings(
+    pairs="graph",
+    tables="texts",
+    hidden_channels=128,
+    free_vectors=True,
+    num_negatives=32,
+    epochs=5,
+    batch_size=1024,
+    learning_rate=0.001,
+    table_rate=0.01,
+)
+"""A discovery that explains the visible edges, from a decoder that begins as the likeness of texts."""
 
 
 def train_discovery(
     inputs: ModelInputs, pairs: Tensor, seed: int, settings: DiscoverySettings | None = None
 ) -> RelationDVAE:
-    """A RelationDVAE with tables of its own, from texts and pairs of training histories; it reads no edge.
+    """A RelationDVAE with tables of its own, from texts and pairs; it reads no edge beside these.
 
     Args:
         inputs: give language vectors and popularity.
@@ -61,14 +83,18 @@ def train_discovery(
         settings: those of the class where None.
     """
     chosen: dict[str, Any] = dict(vars(settings or DiscoverySettings()))
-    chosen.pop("max_gap")
-    prior = chosen.pop("prior")
-    training = {name: chosen.pop(name) for name in ("epochs", "batch_size", "learning_rate", "warm_up")}
+    for name in ("pairs", "max_gap"):
+        chosen.pop(name)
+    prior, tables = chosen.pop("prior"), chosen.pop("tables")
+    names = ("epochs", "batch_size", "learning_rate", "table_rate", "warm_up")
+    training = {name: chosen.pop(name) for name in names}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         dvae = RelationDVAE(inputs.need_text("discovery"), popularity=inputs.popularity, **chosen)
         if prior == "texts":
             start_from_texts(dvae, pairs)
+        if tables == "texts":
+            tables_from_texts(dvae)
         discover(dvae, pairs, seed=seed, **training)
     return dvae.eval()
 
@@ -117,16 +143,33 @@ def discovery_features(
     return found
 
 
-def discovery_family(train: Discoverer = train_discovery, max_gap: int = 3) -> Family:
+def settings_pairs(inputs: ModelInputs, settings: DiscoverySettings) -> Tensor:
+    """``(2, P)`` pairs that the settings name, of training histories or of the visible graph.
+
+    Raises:
+        ConfigError: they are of the graph, and it joins no two items.
+    """
+    if settings.pairs == "graph":
+        found = graph_pairs(inputs.need_graph("discovery"))
+        if not found.size(1):
+            raise ConfigError("The visible graph joins no two items by a predefined relation; set pairs='histories'.")
+        return found
+    return history_pairs(inputs.sequences(), settings.max_gap)
+
+
+def discovery_family(
+    train: Discoverer = train_discovery, max_gap: int = 3, pairs: Literal["histories", "graph"] = "histories"
+) -> Family:
     """The family of :func:`discovery_features` of what a trainer makes of the visible inputs.
 
     Args:
         train: makes a RelationDVAE.
-        max_gap: of the pairs that it is given.
+        max_gap, pairs: of :class:`DiscoverySettings`, which pairs it is given.
     """
+    chosen = DiscoverySettings(max_gap=max_gap, pairs=pairs)
 
     def family(inputs: ModelInputs, seed: int) -> dict[str, PairFeatures]:
-        return discovery_features(train(inputs, history_pairs(inputs.sequences(), max_gap), seed))
+        return discovery_features(train(inputs, settings_pairs(inputs, chosen), seed))
 
     return family
 

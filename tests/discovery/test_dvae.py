@@ -245,3 +245,17 @@ def test_a_loss_on_a_few_items_is_the_loss_on_all_of_them() -> None:
     whole, part = dvae.loss_of(*drawn, items, relations), dvae.loss_of(*drawn, items[nodes], relations, nodes=nodes)
     assert len(nodes) < 20
     torch.testing.assert_close(part.total, whole.total)
+
+
+def test_free_vectors_stand_beside_the_projection_and_learn() -> None:
+    torch.manual_seed(0)
+    dvae = RelationDVAE(texts(), 2, 4, free_vectors=True)
+    assert dvae.item_vectors is not None
+    assert dvae.project is not None
+    items, _ = dvae.tables()
+    torch.testing.assert_close(items, dvae.project(dvae.standard(dvae.text)) + dvae.item_vectors)
+    dvae.loss(torch.tensor([1, 2]), torch.tensor([2, 3])).total.backward()
+    assert dvae.item_vectors.grad is not None
+    assert bool(dvae.item_vectors.grad[1:4].any())
+    with pytest.raises(ConfigError, match="part of own tables"):
+        RelationDVAE(texts(), 2, 4, own_tables=False, free_vectors=True)

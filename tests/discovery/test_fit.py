@@ -61,3 +61,12 @@ def test_pairs_of_another_shape(shape: tuple[int, ...]) -> None:
 def test_a_dvae_without_tables() -> None:
     with pytest.raises(ConfigError, match="holds no tables of its own"):
         discover(RelationDVAE(TEXT, 2, 8, own_tables=False), chains())
+
+
+def test_tables_learn_at_a_rate_of_their_own() -> None:
+    torch.manual_seed(0)
+    dvae = RelationDVAE(TEXT, num_latent=2, hidden_channels=8, num_negatives=16, free_vectors=True)
+    before = {name: parameter.clone() for name, parameter in dvae.named_parameters()}
+    discover(dvae, chains(), batch_size=64, epochs=1, table_rate=0.0)
+    still = {name for name, parameter in dvae.named_parameters() if torch.equal(parameter, before[name])}
+    assert still == {"item_vectors", "relation_vectors"}

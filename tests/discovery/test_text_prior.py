@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lrdgraph.discovery import RelationDVAE, start_from_texts
 from lrdgraph.discovery.objectives import elbo
+from lrdgraph.discovery.text_prior import tables_from_texts
 from lrdgraph.errors import ConfigError
 
 TOPICS, EACH, WIDTH = 3, 60, 16
@@ -128,3 +129,23 @@ def test_directions_of_a_sample_of_the_texts_say_the_same(monkeypatch: pytest.Mo
     assert not torch.equal(sample, whole)
     assert sample[:, 0].mean() < 0.15
     assert adjusted_rand_score(topic(i), sample[:, 1:].argmax(1)) > 0.95
+
+
+def test_tables_from_texts_score_a_pair_by_its_likeness() -> None:
+    torch.manual_seed(0)
+    dvae = RelationDVAE(texts(), 2, WIDTH)
+    tables_from_texts(dvae, closeness=4.0, spread=0.0)
+    with torch.no_grad():
+        items, relations = dvae.tables()
+        text = dvae.standard(dvae.text)
+    torch.testing.assert_close(items[1:].square().sum(1).mean(), torch.tensor(4.0))
+    # all directions are kept, so that the score is the product of the standardised texts on one scale
+    product = text @ text.T
+    scale = 4.0 / product.diagonal()[1:].mean()
+    for relation in relations:
+        torch.testing.assert_close((items * relation) @ items.T, scale * product, atol=1e-3, rtol=1e-3)
+
+
+def test_tables_from_texts_need_tables() -> None:
+    with pytest.raises(ConfigError, match="need own tables"):
+        tables_from_texts(RelationDVAE(texts(), 2, 8, own_tables=False))

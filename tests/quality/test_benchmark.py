@@ -78,6 +78,6 @@ def test_results_of_another_corpus_are_refused(tmp_path: Path) -> None:
 
 def test_every_task_has_every_method_and_every_seed() -> None:
     keys = set(jobs(planted_inputs(80, 60), [0, 1], DiscoverySettings(), EmbeddingSettings()))
-    assert len(keys) == 7 * 3 * 2 + 1
+    assert len(keys) == 8 * 3 * 2 + 1
     assert {"pairs/distmult/0", "complement/discovery/1", "substitute/text/0", "stability/discovery/all"} < keys
     assert RESULT.name == "relations-office.json"

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from lrdgraph.discovery import RelationDVAE
 from lrdgraph.discovery.likelihood import log_likelihoods
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.inputs import ModelInputs
-from lrdgraph.quality.discovered import DiscoverySettings, discovery_features, train_discovery
+from lrdgraph.quality.discovered import (
+    FROM_EDGES,
+    DiscoverySettings,
+    discovery_family,
+    discovery_features,
+    settings_pairs,
+    train_discovery,
+)
 from lrdgraph.quality.features import (
     PairFeatures,
     cooccurrence_features,
@@ -19,7 +29,9 @@ from lrdgraph.quality.features import (
     random_features,
     text_features,
 )
+from lrdgraph.quality.recovery import recover_pairs
 from lrdgraph.vocabulary import Vocabulary
+from tests.quality.worlds import graph_of, planted_inputs, with_inverses
 
 TEXT = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0], [-1.0, 0.0]])
 
@@ -113,3 +125,20 @@ def test_a_training_follows_from_its_seed_and_leaves_the_generator_alone() -> No
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
+
+
+def test_pairs_of_a_graph_are_its_predefined_edges_between_items() -> None:
+    edges = with_inverses({"goes_with": [(1, 2), (3, 1)], "brand": [(2, 5)]})
+    graph = graph_of(edges, 4, attributes=1, kinds={"brand": "attribute"})
+    shop = replace(inputs([1, 2, 3, 4]), graph=graph)
+    assert sorted(settings_pairs(shop, DiscoverySettings(pairs="graph")).T.tolist()) == [[1, 2], [3, 1]]
+    with pytest.raises(ConfigError, match="joins no two items"):
+        settings_pairs(replace(shop, graph=graph_of({"brand": [(2, 5)]}, 4, 1)), DiscoverySettings(pairs="graph"))
+    assert settings_pairs(shop, DiscoverySettings(max_gap=1)).T.tolist() == [[1, 2], [2, 3], [3, 4]]
+
+
+def test_a_discovery_of_edges_finds_what_lies_near_them() -> None:
+    settings = replace(FROM_EDGES, hidden_channels=16, batch_size=64)
+    features = discovery_family(partial(train_discovery, settings=settings), pairs="graph")
+    found = recover_pairs(planted_inputs(100, 200), [features, random_features])["brand"]
+    assert found["decoder"]["MRR"] > 2 * found["random"]["MRR"]
