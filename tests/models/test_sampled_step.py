@@ -106,6 +106,8 @@ def test_candidates_are_scored_as_among_all_items(values: dict[str, Any]) -> Non
 
 def test_few_candidates_never_ask_for_all_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     model = flagship(trend=True).eval()
+    with torch.no_grad():
+        model.score(requests(), torch.tensor([3]))  # from now on vectors and posteriors are kept
     widths = []
     product = torch.Tensor.__matmul__
     monkeypatch.setattr(model.trend, "forward", lambda moment: pytest.fail("the trend of all items was read"))
