@@ -3,7 +3,8 @@
     python -m benchmarks.speed.page
 
 A page asks for a piece by name, as ``<!-- speed: ratios -->`` up to ``<!-- end -->``. Pieces are ``ratios``,
-``stages``, ``operators``, ``peers``, ``ceiling``, ``plot`` and ``provenance``.
+``stages``, ``operators``, ``before``, ``peers``, ``ceiling``, ``plot`` and ``provenance``. ``before`` sets
+``results/speed-before.json``, the same rows of an earlier commit, beside those of now.
 """
 
 from __future__ import annotations
@@ -143,6 +144,23 @@ def operators_piece(rows: Rows) -> str:
     )
 
 
+def before_piece(rows: Rows, earlier: Rows) -> str:
+    """Stages of an earlier commit beside those of now: seconds, bytes and memory."""
+    lines = []
+    for name, old in earlier.items():
+        new = rows.get(name)
+        if new is None or "amount" not in old:
+            continue
+        pairs = [(seconds_of(row), row["moved"] / 1e9, row["peak_memory_gb"]) for row in (old, new)]
+        times = f"{pairs[0][0] / pairs[1][0]:.2f}"
+        lines.append([_label(name), *(f"{v:.3g}" for both in zip(*pairs, strict=True) for v in both), times])
+    if not lines:
+        return WAITING
+    commits = sorted({str(row["commit"]).split("+")[0][:10] for row in earlier.values()})
+    head = ["stage", "processor s before", "now", "GB moved before", "now", "peak GB before", "now", "times as fast"]
+    return f"{markdown(head, lines)}\n\nBefore: commit {', '.join(commits)}."
+
+
 def peers_piece(rows: Rows) -> str:
     """SASRec of others beside ours, and the public LRD code beside ours."""
     lines = []
@@ -218,7 +236,8 @@ def render(page: Path, results: Path) -> tuple[str, list[Plot]]:
         ConfigError: it asks for a piece that there is not, or a marker has no end.
     """
     text = page.read_text(encoding="utf-8")
-    rows: Rows = read_json(results)["rows"] if results.exists() else {}
+    old = results.with_name(f"{results.stem}-before.json")
+    rows, earlier = (read_json(file)["rows"] if file.exists() else {} for file in (results, old))
     plots: list[Plot] = []
 
     def shown(rows: Rows) -> str:
@@ -232,6 +251,7 @@ def render(page: Path, results: Path) -> tuple[str, list[Plot]]:
         "ratios": ratios_piece,
         "stages": stages_piece,
         "operators": operators_piece,
+        "before": lambda rows: before_piece(rows, earlier),
         "peers": peers_piece,
         "ceiling": ceiling_piece,
         "provenance": provenance_piece,

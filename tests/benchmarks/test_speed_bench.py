@@ -181,16 +181,20 @@ def made_up() -> dict[str, Any]:
 
 
 def test_pieces_by_hand(tmp_path: Path) -> None:
-    names = ("ratios", "stages", "operators", "peers", "ceiling", "plot", "provenance")
+    names = ("ratios", "stages", "operators", "before", "peers", "ceiling", "plot", "provenance")
     page, results = tmp_path / "page.md", tmp_path / "speed.json"
     page.write_text("# Page\n" + "".join(f"<!-- speed: {name} -->\nold\n<!-- end -->\n" for name in names))
     text, plots = render(page, results)
     assert text.count(WAITING) == len(names)
     assert plots == []
     write_json(results, made_up())
+    earlier = made_up()
+    earlier["rows"] = {"train flagship": earlier["rows"]["train flagship"] | {"cpu_seconds": [5.0], "moved": 2e10}}
+    write_json(tmp_path / "speed-before.json", earlier)
     text, plots = render(page, results)
     lines = text.splitlines()
     assert "old" not in text
+    assert "| train, flagship, Office | 5 | 2 | 20 | 10 | 1.5 | 1.5 | 2.50 |" in lines
     assert "| RecBole's SASRec | training, target positions/s | 20.0 | 1.0 |" in lines
     assert "| public KDA + LRD | evaluation | 9.0 | – |" in lines
     # 10 GB at 10 GB/s take a second of two, 50 Gop at 100 Gop/s half a second
