@@ -80,9 +80,8 @@ def ratios_piece(rows: Rows) -> str:
     own = rows.get("peer lrdgraph")
     for name, label in PEERS.items():
         if own and (other := rows.get(f"peer {name}")):
-            accuracy = [f"{row['metrics'][METRIC]:.4f}" for row in (own, other)]
-            steps = f"{own['train']['steps']} steps"
-            pieces.append(f"Test {METRIC} after {steps}: {accuracy[0]} ours, {accuracy[1]} {label}.")
+            told = [f"{row['metrics'][METRIC]:.4f} after {row['train']['steps']} steps" for row in (own, other)]
+            pieces.append(f"Test {METRIC}: ours {told[0]}, {label} {told[1]}.")
     if (shares := shares_of(rows)).get("train flagship"):
         part, binding = shares["train flagship"]
         pieces.append(f"The flagship's training step takes {_percent(part)} of the binding ceiling, {binding}.")

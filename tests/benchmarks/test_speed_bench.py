@@ -204,7 +204,7 @@ def test_pieces_by_hand(tmp_path: Path) -> None:
     assert "| `mm` | 2 | 5.000 | 100.0 | 50.00 |" in lines
     assert "| `mul` | 1 | 0.000 | 900.0 | 90.00 |" in lines
     assert "would take 140 ms, 70 % of that." in text
-    assert "Test full/NDCG@10 after 5 steps: 0.2500 ours, 0.2500 RecBole's SASRec." in lines
+    assert "Test full/NDCG@10: ours 0.2500 after 5 steps, RecBole's SASRec 0.2500 after 5 steps." in lines
     assert "- Of peers: recbole: recbole 1" in lines
     words = ["--page", str(page), "--results", str(results)]
     assert render_main([*words, "--check"]) == 1
