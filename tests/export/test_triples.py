@@ -75,10 +75,11 @@ def test_read_back_as_predefined_relations_with_the_posterior_as_weight(tmp_path
     assert grown.attributes.series.to_list() == corpus.attributes.series.to_list()
 
     with torch.no_grad():
-        mixture = model.mixture().numpy()
+        enriched = model.enriched()
+        torch.testing.assert_close(enriched.mixture, model.mixture())  # which computes many pairs at once
     expected = {
         (int(i), int(j), k): q
-        for (i, j), shares in zip(model.pairs.T.tolist(), mixture, strict=True)
+        for (i, j), shares in zip(enriched.latent_index.T.tolist(), enriched.mixture.numpy(), strict=True)
         for k, q in enumerate(shares)
         if q >= 0.3
     }
