@@ -19,10 +19,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks.markdown import markdown
-from benchmarks.plots import Plot, draw
+from benchmarks.plots import Plot
+from benchmarks.settle import settle
 from benchmarks.speed.ceiling import share
 from lrdgraph.errors import ConfigError, LrdgraphError, nearest
-from lrdgraph.storage import atomic_file, read_json
+from lrdgraph.storage import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKER = re.compile(r"(<!-- speed: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -277,14 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         text, plots = render(chosen.page, chosen.results)
-        stale = text != chosen.page.read_text(encoding="utf-8") or any(not plot.is_drawn for plot in plots)
-        if stale and not chosen.check:
-            with atomic_file(chosen.page) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-            for found in plots:
-                draw(found)
-        if stale:
-            print(f"{chosen.page} {'is not what the results say' if chosen.check else 'written'}")
+        stale = settle(chosen.page, text, plots, check=chosen.check)
     except LrdgraphError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import markdown
-from lrdgraph.storage import atomic_file, read_json
+from benchmarks.settle import settle
+from lrdgraph.storage import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, RESULTS = ROOT / "docs" / "scaling.md", ROOT / "benchmarks" / "results"
@@ -92,14 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing")
     chosen = parser.parse_args(arguments)
-    old = PAGE.read_text(encoding="utf-8")
-    text = render(old)
-    if text != old and not chosen.check:
-        with atomic_file(PAGE) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    if text != old:
-        print(f"{PAGE} {'is not what the results say' if chosen.check else 'written'}")
-    return int(chosen.check and text != old)
+    stale = settle(PAGE, render(PAGE.read_text(encoding="utf-8")), check=chosen.check)
+    return int(chosen.check and stale)
 
 
 if __name__ == "__main__":
