@@ -50,7 +50,6 @@ from lrdgraph.language.text import item_texts
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.inputs import ModelInputs, model_inputs
 from lrdgraph.models.registry import build_model
-from lrdgraph.nn.sparse_products import Pattern
 from lrdgraph.splits import Split, Targets, split
 from lrdgraph.storage import read_json, write_json
 from lrdgraph.synthetic import SyntheticSettings, synthesize
@@ -161,12 +160,10 @@ def weigh_pairs(place: Place) -> Work:
     dvae = RelationDVAE(place.text(corpus), place.model_settings["num_latent"], 32, own_tables=False)
 
     def posterior(i: Tensor, j: Tensor) -> Tensor:
-        rows = corpus.num_items + 1
-        return dvae.pattern_posterior(Pattern.of(i, j, rows, rows))[:, 1:]
+        return dvae.posterior_of_many(i, j)[:, 1:]
 
     def work() -> dict[str, Any]:
-        with torch.no_grad():
-            mixture = enrich(graph, pairs, posterior).mixture
+        mixture = enrich(graph, pairs, posterior).mixture
         save_tensors({"mixture": mixture}, place.folder / "mixture.safetensors")
         return {"pairs": len(mixture)}
 

@@ -16,7 +16,7 @@ from lrdgraph.discovery.encoders import PairEncoder, StandardText, make_encoder
 from lrdgraph.discovery.likelihood import base_measure, cumulative_popularity, draw_cumulative, log_likelihoods
 from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published, straight_through
 from lrdgraph.errors import ConfigError, DataError
-from lrdgraph.nn.sparse_products import PairProduct, Pattern
+from lrdgraph.nn.sparse_products import PairProduct, Pattern, block_size
 
 
 def initial_relations(num_latent: int, hidden_channels: int) -> Tensor:
@@ -171,8 +171,24 @@ class RelationDVAE(nn.Module):
         terms, shift = self.encoder.ends(*text)
         return self.encoder.pairs(terms, at, to + shift).softmax(-1)[:, int(self.none_state) :]
 
+    @torch.no_grad()
+    def posterior_of_many(self, i: Tensor, j: Tensor) -> Tensor:
+        """:meth:`state_posterior` ``(P, S)`` without gradients, for millions of pairs.
+
+        Each item's part is made once, and pairs go through in blocks that a processor's cache holds.
+        """
+        left, right, weight = self.encoder.factors(self.encoder.items(self.standard(self.text)))
+        found = left.new_empty(len(i), self.num_states)
+        for start in range(0, len(i), block_size()):
+            part = slice(start, start + block_size())
+            ends = left.index_select(0, i[part]).mul_(right.index_select(0, j[part]))
+            found[part] = (weight @ ends.T).softmax(0).T
+        return found
+
     def pattern_posterior(self, pattern: Pattern) -> Tensor:
         """:meth:`state_posterior` ``(E, S)`` of the pairs (row i, column j) of a pattern; made for many fixed pairs."""
+        if not torch.is_grad_enabled():
+            return self.posterior_of_many(pattern.row, pattern.column)
         left, right, weight = self.encoder.factors(self.encoder.items(self.standard(self.text)))
         logits: Tensor = PairProduct.apply(left, right, weight, pattern)  # (S, E)
         # over the few states of many pairs a softmax is several times faster along the first dimension

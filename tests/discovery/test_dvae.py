@@ -54,6 +54,18 @@ def test_a_pattern_has_the_posterior_of_its_pairs(encoder: str) -> None:
     dvae = made(encoder=encoder)
     pattern = Pattern.of(I, J, ITEMS + 1, ITEMS + 1)
     torch.testing.assert_close(dvae.pattern_posterior(pattern), dvae.state_posterior(I, J))
+    with torch.no_grad():
+        torch.testing.assert_close(dvae.pattern_posterior(pattern), dvae.state_posterior(I, J))
+
+
+@pytest.mark.parametrize("none_state", [True, False])
+def test_many_pairs_pass_in_blocks(none_state: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrdgraph.discovery.dvae.block_size", lambda: 3)
+    dvae = made(none_state=none_state)
+    found = dvae.posterior_of_many(I, J)
+    torch.testing.assert_close(found, dvae.state_posterior(I, J))
+    assert not found.requires_grad
+    assert dvae.posterior_of_many(I[:0], J[:0]).shape == (0, LATENT + none_state)
 
 
 def test_the_posterior_of_a_pair_does_not_depend_on_its_company() -> None:

@@ -157,3 +157,27 @@ def test_what_has_no_recorded_relations_is_told():
         select(object(), which="predefined")
     with pytest.raises(ConfigError, match="ItemGraph discovers no relations"):
         select(enriched().graph)
+
+
+@pytest.mark.parametrize("edges_at_once", [1, 2, 7])
+def test_heads_that_are_sorted_apart_come_in_the_same_order(edges_at_once: int, monkeypatch: pytest.MonkeyPatch):
+    source = many_pairs(40, 300)
+    expected = slow(source, 0.3, 2, None, False, False)
+    monkeypatch.setattr("lrdgraph.export.selection.EDGES_AT_ONCE", edges_at_once)
+    chosen = select(source, threshold=0.3, top_k=2)
+    assert triples(chosen) == expected
+    assert len({len(block) for block in chosen.blocks()}) > 1
+
+
+def many_pairs(items: int, pairs: int) -> EnrichedGraph:
+    """Random pairs in no order, with two relations."""
+    generator = torch.Generator().manual_seed(0)
+    index = torch.randint(1, items + 1, (2, pairs), generator=generator)
+    index = index[:, index[0] != index[1]].unique(dim=1)
+    index = index[:, torch.randperm(index.size(1), generator=generator)]
+    graph = ItemGraph(
+        *(torch.empty(2, 0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), torch.empty(0)),
+        *(RelationVocabulary(), Vocabulary([f"i{n}" for n in range(items)]), Vocabulary([], "attribute")),
+    )
+    mixture = torch.rand(index.size(1), 2, generator=generator) / 2
+    return EnrichedGraph(graph, index, mixture, SYMMETRIC)
