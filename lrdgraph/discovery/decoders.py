@@ -151,3 +151,19 @@ def make_decoder(name: str) -> Decoder:
         known = ", ".join(decoder_names())
         raise ConfigError(f"Unknown decoder '{name}'{nearest(name, _decoders)}; known are {known}.")
     return _decoders[name]()
+
+
+def initial_relations(num_latent: int, hidden_channels: int) -> Tensor:
+    """``(K, D)`` vectors of which each stands on dimensions of its own, with a little noise.
+
+    A mixture of bilinear models has many poor optima in which every relation explains a bit of everything, and from
+    alike or random vectors training ends in one of them. With a subspace of its own, each relation begins as a model
+    by itself, and the pairs that it explains best become its own. More relations than dimensions share them: each
+    stands on a quarter of them, drawn at random.
+    """
+    if num_latent > hidden_channels:
+        shared = (torch.rand(num_latent, hidden_channels) < 0.25).float()
+        return shared + 0.05 * torch.randn(num_latent, hidden_channels)
+    owner = torch.arange(hidden_channels) * num_latent // hidden_channels
+    blocks = (owner == torch.arange(num_latent)[:, None]).float()
+    return blocks + 0.05 * torch.randn(num_latent, hidden_channels)

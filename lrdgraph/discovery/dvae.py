@@ -11,28 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from lrdgraph.discovery.decoders import make_decoder
+from lrdgraph.discovery.decoders import initial_relations, make_decoder
 from lrdgraph.discovery.encoders import PairEncoder, StandardText, make_encoder
 from lrdgraph.discovery.likelihood import base_measure, cumulative_popularity, draw_cumulative, log_likelihoods
 from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published, straight_through
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.nn.sparse_products import PairProduct, Pattern, block_size
-
-
-def initial_relations(num_latent: int, hidden_channels: int) -> Tensor:
-    """``(K, D)`` vectors of which each stands on dimensions of its own, with a little noise.
-
-    A mixture of bilinear models has many poor optima in which every relation explains a bit of everything, and from
-    alike or random vectors training ends in one of them. With a subspace of its own, each relation begins as a model
-    by itself, and the pairs that it explains best become its own. More relations than dimensions share them: each
-    stands on a quarter of them, drawn at random.
-    """
-    if num_latent > hidden_channels:
-        shared = (torch.rand(num_latent, hidden_channels) < 0.25).float()
-        return shared + 0.05 * torch.randn(num_latent, hidden_channels)
-    owner = torch.arange(hidden_channels) * num_latent // hidden_channels
-    blocks = (owner == torch.arange(num_latent)[:, None]).float()
-    return blocks + 0.05 * torch.randn(num_latent, hidden_channels)
 
 
 class RelationDVAE(nn.Module):

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from lrdgraph import distributed
 from lrdgraph.batch import Batch
+from lrdgraph.discovery.decoders import initial_relations
 from lrdgraph.discovery.diagnostics import Usage, usage
-from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
+from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.discovery.pairs import history_pairs as neighbouring_pairs

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lrdgraph import distributed
-from lrdgraph.discovery.dvae import RelationDVAE, initial_relations
+from lrdgraph.discovery.decoders import initial_relations
+from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.models.inputs import ModelInputs, discovery_text

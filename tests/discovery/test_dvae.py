@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lrdgraph.discovery import RelationDVAE
-from lrdgraph.discovery.decoders import decoder_names
-from lrdgraph.discovery.dvae import initial_relations
+from lrdgraph.discovery.decoders import decoder_names, initial_relations
 from lrdgraph.discovery.encoders import encoder_names
 from lrdgraph.discovery.likelihood import draw_items
 from lrdgraph.discovery.objectives import published

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from lrdgraph.discovery import RelationDVAE, discover, history_pairs, likelihood
-from lrdgraph.discovery.decoders import Decoder, decoder_names, make_decoder
-from lrdgraph.discovery.dvae import initial_relations
+from lrdgraph.discovery.decoders import Decoder, decoder_names, initial_relations, make_decoder
 from lrdgraph.discovery.likelihood import base_measure, log_likelihoods
 from lrdgraph.discovery.objectives import straight_through
 from lrdgraph.errors import ConfigError
