@@ -29,7 +29,7 @@ from lrdgraph.graph.build import build_graph
 from lrdgraph.language import TextSettings
 from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.inputs import ModelInputs, model_inputs
-from lrdgraph.quality.discovered import FROM_EDGES, DiscoverySettings, discovery_family, train_discovery
+from lrdgraph.quality.discovered import FROM_BOTH, DiscoverySettings, discovery_family, train_discovery
 from lrdgraph.quality.features import (
     Family,
     cooccurrence_features,
@@ -66,14 +66,14 @@ class Trainer:
 def families(discovery: DiscoverySettings, embedding: EmbeddingSettings) -> dict[str, tuple[Family, dict[str, Any]]]:
     """Every family with the settings that decide its figures, by name."""
     histories = discovery_family(Trainer(discovery), discovery.max_gap)
-    edges = discovery_family(partial(train_discovery, settings=FROM_EDGES), pairs="graph")
+    both = discovery_family(partial(train_discovery, settings=FROM_BOTH), FROM_BOTH.max_gap, FROM_BOTH.pairs)
 
-    def of_edges(inputs: ModelInputs, seed: int) -> dict[str, Any]:
-        return {f"{name} of edges": features for name, features in edges(inputs, seed).items()}
+    def of_both(inputs: ModelInputs, seed: int) -> dict[str, Any]:
+        return {f"{name} of both": features for name, features in both(inputs, seed).items()}
 
     return {
         "discovery": (beside_cosine(histories), asdict(discovery)),
-        "discovery-edges": (beside_cosine(of_edges), asdict(FROM_EDGES)),
+        "discovery-both": (beside_cosine(of_both), asdict(FROM_BOTH)),
         "text": (text_features, {}),
         "co-occurrence": (beside_cosine(cooccurrence_features), {}),
         "popularity": (popularity_features, {}),

@@ -22,12 +22,16 @@ Discoverer = Callable[[ModelInputs, Tensor, int], RelationDVAE]
 """``(inputs, pairs (2, P), seed) -> RelationDVAE``, trained on those pairs."""
 
 
+Pairs = Literal["histories", "graph", "both"]
+
+
 @dataclass(frozen=True)
 class DiscoverySettings:
     """How :func:`train_discovery` trains; see :class:`RelationDVAE` and :func:`lrdgraph.discovery.fit.discover`.
 
     Attributes:
-        pairs: what is explained: ``"histories"``, or ``"graph"``, the visible edges between items.
+        pairs: what is explained: pairs of ``"histories"``, the visible edges between items of the ``"graph"``, or
+            ``"both"``.
         max_gap: how many events apart the two items of a pair of a history may stand.
         prior: ``"uniform"`` with a random start, or ``"texts"``
             (:func:`lrdgraph.discovery.text_prior.start_from_texts`), steadier, and blind to what texts keep apart.
@@ -37,7 +41,7 @@ class DiscoverySettings:
         epochs, batch_size, learning_rate, table_rate, warm_up: of its training.
     """
 
-    pairs: Literal["histories", "graph"] = "histories"
+    pairs: Pairs = "histories"
     max_gap: int = 3
     prior: Literal["uniform", "texts"] = "uniform"
     tables: Literal["random", "texts"] = "random"
@@ -57,18 +61,19 @@ class DiscoverySettings:
     warm_up: float = 0.0
 
 
-FROM_EDGES = DiscoverySettings(
-    pairs="graph",
+FROM_BOTH = DiscoverySettings(
+    pairs="both",
+    max_gap=1,
     tables="texts",
-    hidden_channels=128,
+    num_latent=3,
     free_vectors=True,
-    num_negatives=32,
-    epochs=5,
+    num_negatives=None,
+    epochs=6,
     batch_size=1024,
     learning_rate=0.001,
     table_rate=0.01,
 )
-"""A discovery that explains the visible edges, from a decoder that begins as the likeness of texts."""
+"""A discovery that explains visible edges and transitions, from a decoder that begins as the likeness of texts."""
 
 
 def train_discovery(
@@ -143,33 +148,32 @@ def discovery_features(
     return found
 
 
-def settings_pairs(inputs: ModelInputs, settings: DiscoverySettings) -> Tensor:
-    """``(2, P)`` pairs that the settings name, of training histories or of the visible graph.
+def settings_pairs(inputs: ModelInputs, pairs: Pairs = "histories", max_gap: int = 3) -> Tensor:
+    """``(2, P)`` pairs of training histories, of the visible graph, or the one after the other.
 
     Raises:
-        ConfigError: they are of the graph, and it joins no two items.
+        ConfigError: the graph has a part in it, and joins no two items.
     """
-    if settings.pairs == "graph":
-        found = graph_pairs(inputs.need_graph("discovery"))
-        if not found.size(1):
+    found = []
+    if pairs != "histories":
+        found.append(graph_pairs(inputs.need_graph("discovery")))
+        if not found[0].size(1):
             raise ConfigError("The visible graph joins no two items by a predefined relation; set pairs='histories'.")
-        return found
-    return history_pairs(inputs.sequences(), settings.max_gap)
+    if pairs != "graph":
+        found.append(history_pairs(inputs.sequences(), max_gap))
+    return torch.cat(found, dim=1)
 
 
-def discovery_family(
-    train: Discoverer = train_discovery, max_gap: int = 3, pairs: Literal["histories", "graph"] = "histories"
-) -> Family:
+def discovery_family(train: Discoverer = train_discovery, max_gap: int = 3, pairs: Pairs = "histories") -> Family:
     """The family of :func:`discovery_features` of what a trainer makes of the visible inputs.
 
     Args:
         train: makes a RelationDVAE.
         max_gap, pairs: of :class:`DiscoverySettings`, which pairs it is given.
     """
-    chosen = DiscoverySettings(max_gap=max_gap, pairs=pairs)
 
     def family(inputs: ModelInputs, seed: int) -> dict[str, PairFeatures]:
-        return discovery_features(train(inputs, settings_pairs(inputs, chosen), seed))
+        return discovery_features(train(inputs, settings_pairs(inputs, pairs, max_gap), seed))
 
     return family
 

@@ -14,8 +14,9 @@ from lrdgraph.discovery.likelihood import log_likelihoods
 from lrdgraph.errors import ConfigError
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.quality.discovered import (
-    FROM_EDGES,
+    FROM_BOTH,
     DiscoverySettings,
+    Pairs,
     discovery_family,
     discovery_features,
     settings_pairs,
@@ -131,14 +132,16 @@ def test_pairs_of_a_graph_are_its_predefined_edges_between_items() -> None:
     edges = with_inverses({"goes_with": [(1, 2), (3, 1)], "brand": [(2, 5)]})
     graph = graph_of(edges, 4, attributes=1, kinds={"brand": "attribute"})
     shop = replace(inputs([1, 2, 3, 4]), graph=graph)
-    assert sorted(settings_pairs(shop, DiscoverySettings(pairs="graph")).T.tolist()) == [[1, 2], [3, 1]]
+    assert sorted(settings_pairs(shop, "graph").T.tolist()) == [[1, 2], [3, 1]]
     with pytest.raises(ConfigError, match="joins no two items"):
-        settings_pairs(replace(shop, graph=graph_of({"brand": [(2, 5)]}, 4, 1)), DiscoverySettings(pairs="graph"))
-    assert settings_pairs(shop, DiscoverySettings(max_gap=1)).T.tolist() == [[1, 2], [2, 3], [3, 4]]
+        settings_pairs(replace(shop, graph=graph_of({"brand": [(2, 5)]}, 4, 1)), "graph")
+    assert settings_pairs(shop, max_gap=1).T.tolist() == [[1, 2], [2, 3], [3, 4]]
+    assert sorted(settings_pairs(shop, "both", 1).T.tolist()) == [[1, 2], [1, 2], [2, 3], [3, 1], [3, 4]]
 
 
-def test_a_discovery_of_edges_finds_what_lies_near_them() -> None:
-    settings = replace(FROM_EDGES, hidden_channels=16, batch_size=64)
-    features = discovery_family(partial(train_discovery, settings=settings), pairs="graph")
+@pytest.mark.parametrize("pairs", ["graph", "both"])
+def test_a_discovery_of_edges_finds_what_lies_near_them(pairs: Pairs) -> None:
+    settings = replace(FROM_BOTH, hidden_channels=16, batch_size=64)
+    features = discovery_family(partial(train_discovery, settings=settings), pairs=pairs)
     found = recover_pairs(planted_inputs(100, 200), [features, random_features])["brand"]
     assert found["decoder"]["MRR"] > 2 * found["random"]["MRR"]
