@@ -33,8 +33,8 @@ class DiscoverySettings:
         pairs: what is explained: pairs of ``"histories"``, the visible edges between items of the ``"graph"``, or
             ``"both"``.
         max_gap: how many events apart the two items of a pair of a history may stand.
-        prior: ``"uniform"`` with a random start, or ``"texts"``
-            (:func:`lrdgraph.discovery.text_prior.start_from_texts`), steadier, and blind to what texts keep apart.
+        prior: ``"texts"`` (:func:`lrdgraph.discovery.text_prior.start_from_texts`), from which every seed comes to
+            much the same relations, or ``"uniform"`` with a random start, from which each finds others.
         tables: ``"random"``, or ``"texts"`` (:func:`lrdgraph.discovery.text_prior.tables_from_texts`).
         num_latent, hidden_channels, free_vectors, encoder, decoder, none_state, beta, num_negatives, random_share: of
             the DVAE.
@@ -43,7 +43,7 @@ class DiscoverySettings:
 
     pairs: Pairs = "histories"
     max_gap: int = 3
-    prior: Literal["uniform", "texts"] = "uniform"
+    prior: Literal["uniform", "texts"] = "texts"
     tables: Literal["random", "texts"] = "random"
     num_latent: int = 5
     hidden_channels: int = 64
@@ -52,11 +52,11 @@ class DiscoverySettings:
     decoder: str = "distmult"
     none_state: bool = True
     beta: float = 1.0
-    num_negatives: int | None = 512
+    num_negatives: int | None = 256
     random_share: float = 0.25
-    epochs: int = 20
-    batch_size: int = 512
-    learning_rate: float = 0.02
+    epochs: int = 8
+    batch_size: int = 1024
+    learning_rate: float = 0.002
     table_rate: float | None = None
     warm_up: float = 0.0
 
@@ -64,6 +64,7 @@ class DiscoverySettings:
 FROM_BOTH = DiscoverySettings(
     pairs="both",
     max_gap=1,
+    prior="uniform",
     tables="texts",
     num_latent=3,
     free_vectors=True,

@@ -120,7 +120,7 @@ def test_without_tables_there_is_no_decoder_unless_they_are_given() -> None:
 
 def test_a_training_follows_from_its_seed_and_leaves_the_generator_alone() -> None:
     shop, pairs = inputs([1, 2, 3, 4]), torch.tensor([[1, 2, 3], [2, 3, 4]])
-    settings = DiscoverySettings(num_latent=2, hidden_channels=4, epochs=2)
+    settings = DiscoverySettings(num_latent=2, hidden_channels=4, prior="uniform", epochs=2)
     before = torch.get_rng_state()
     first, again, other = (train_discovery(shop, pairs, seed, settings).logits(*pairs) for seed in (0, 0, 1))
     assert torch.equal(before, torch.get_rng_state())

@@ -21,7 +21,7 @@ from lrdgraph.quality.recovery import rank_links, ranked_metrics, recover
 from tests.quality.worlds import graph_of, keys, planted_inputs, with_inverses
 
 SMALL = DiscoverySettings(
-    num_latent=3, hidden_channels=36, num_negatives=128, epochs=7, batch_size=256, learning_rate=0.01
+    prior="uniform", num_latent=3, hidden_channels=36, num_negatives=128, epochs=7, batch_size=256, learning_rate=0.01
 )
 discovery = discovery_family(partial(train_discovery, settings=SMALL), max_gap=1)
 

@@ -53,7 +53,13 @@ def test_held_out_pairs_are_in_no_training_in_either_direction() -> None:
 def test_planted_relations_are_found_again_and_shuffled_texts_tell_less() -> None:
     inputs = planted_inputs()
     settings = DiscoverySettings(
-        num_latent=3, hidden_channels=36, num_negatives=128, epochs=7, batch_size=256, learning_rate=0.01
+        prior="uniform",
+        num_latent=3,
+        hidden_channels=36,
+        num_negatives=128,
+        epochs=7,
+        batch_size=256,
+        learning_rate=0.01,
     )
     train = partial(train_discovery, settings=settings)
     train_on, asked = hold_out(history_pairs(inputs.sequences(), 1), inputs.num_items)
