@@ -66,14 +66,12 @@ class Trainer:
 def families(discovery: DiscoverySettings, embedding: EmbeddingSettings) -> dict[str, tuple[Family, dict[str, Any]]]:
     """Every family with the settings that decide its figures, by name."""
     histories = discovery_family(Trainer(discovery), discovery.max_gap)
-    both = discovery_family(partial(train_discovery, settings=FROM_BOTH), FROM_BOTH.max_gap, FROM_BOTH.pairs)
-
-    def of_both(inputs: ModelInputs, seed: int) -> dict[str, Any]:
-        return {f"{name} of both": features for name, features in both(inputs, seed).items()}
-
+    both = discovery_family(
+        partial(train_discovery, settings=FROM_BOTH), FROM_BOTH.max_gap, FROM_BOTH.pairs, suffix=" of both"
+    )
     return {
         "discovery": (beside_cosine(histories), asdict(discovery)),
-        "discovery-both": (beside_cosine(of_both), asdict(FROM_BOTH)),
+        "discovery-both": (beside_cosine(both), asdict(FROM_BOTH)),
         "text": (text_features, {}),
         "co-occurrence": (beside_cosine(cooccurrence_features), {}),
         "popularity": (popularity_features, {}),

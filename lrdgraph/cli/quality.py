@@ -22,7 +22,7 @@ def quality(
         typer.Option(metavar="RELATION", help="Hide it, discover anew, and rank its links (repeatable)."),
     ] = None,
     negatives: Annotated[int, typer.Option(help="Random pairs for each recorded link.", min=1)] = 10,
-    epochs: Annotated[int, typer.Option(help="Of the discovery that --hide trains.", min=1)] = 20,
+    epochs: Annotated[int, typer.Option(help="Of the discovery that --hide trains.", min=1)] = 8,
     seed: Annotated[int, typer.Option(help="Of controls, random pairs and what --hide trains.")] = 0,
 ) -> None:
     """Assess the discovered relations.
@@ -85,16 +85,23 @@ def _names(found: Assessment) -> list[str]:
 
 
 def _recovered(run: Run, name: str, negatives: int, epochs: int, seed: int) -> dict[str, dict[str, float]]:
-    """Metrics of each method for one hidden relation; discovery is trained alone, with the settings of the run's."""
+    """Metrics of each method for one hidden relation; discovery is trained alone, with the settings of the run's.
+
+    Beside it stands the one that explains visible edges and transitions.
+    """
     from functools import partial
 
-    from lrdgraph.quality.discovered import DiscoverySettings, discovery_family, train_discovery
+    from lrdgraph.quality.discovered import FROM_BOTH, DiscoverySettings, discovery_family, train_discovery
     from lrdgraph.quality.features import cooccurrence_features, popularity_features, random_features, text_features
     from lrdgraph.quality.recovery import recover_relation
 
     own = run.model.settings
     shared = ("num_latent", "encoder", "decoder", "none_state", "beta")
     chosen = {key: getattr(own, key) for key in shared} | {"hidden_channels": own.discovery_channels, "epochs": epochs}
+    chosen["prior"] = getattr(own, "discovery_prior", "uniform")
     discovery = discovery_family(partial(train_discovery, settings=DiscoverySettings(**chosen)))
-    families = (discovery, text_features, cooccurrence_features, popularity_features, random_features)
+    both = discovery_family(
+        partial(train_discovery, settings=FROM_BOTH), FROM_BOTH.max_gap, FROM_BOTH.pairs, suffix=" of both"
+    )
+    families = (discovery, both, text_features, cooccurrence_features, popularity_features, random_features)
     return recover_relation(run.model.inputs, name, families, negatives=negatives, seed=seed)[name]

@@ -165,16 +165,20 @@ def settings_pairs(inputs: ModelInputs, pairs: Pairs = "histories", max_gap: int
     return torch.cat(found, dim=1)
 
 
-def discovery_family(train: Discoverer = train_discovery, max_gap: int = 3, pairs: Pairs = "histories") -> Family:
+def discovery_family(
+    train: Discoverer = train_discovery, max_gap: int = 3, pairs: Pairs = "histories", suffix: str = ""
+) -> Family:
     """The family of :func:`discovery_features` of what a trainer makes of the visible inputs.
 
     Args:
         train: makes a RelationDVAE.
         max_gap, pairs: of :class:`DiscoverySettings`, which pairs it is given.
+        suffix: put behind the name of each set of features, to tell two discoveries apart.
     """
 
     def family(inputs: ModelInputs, seed: int) -> dict[str, PairFeatures]:
-        return discovery_features(train(inputs, settings_pairs(inputs, pairs, max_gap), seed))
+        found = discovery_features(train(inputs, settings_pairs(inputs, pairs, max_gap), seed))
+        return {name + suffix: features for name, features in found.items()}
 
     return family
 
