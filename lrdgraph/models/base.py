@@ -43,7 +43,7 @@ class Recommender(nn.Module, ABC):
         super().__init__()
         self.inputs = inputs
         self.settings = settings
-        self._cache: dict[str, Tensor] = {}
+        self._cache: dict[str, Any] = {}
 
     @abstractmethod
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:

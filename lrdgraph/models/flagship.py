@@ -259,7 +259,7 @@ class Flagship(SequentialRecommender):
 
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         mixture, vectors = self._kept()
-        query = self.encode(batch, vectors)[:, -1]
+        query = self.scoring_query(batch)
         scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)
         if candidates is None:
             return add_evidence(scores, self._evidence(last_columns(batch), batch, mixture))

@@ -72,7 +72,7 @@ def _with_bias(model: SequentialRecommender, at: int | None) -> Tensor:
 
 
 def _encoded(model: SequentialRecommender, batch: Batch) -> Tensor:
-    return F.pad(model.encode(batch, model.scoring_vectors())[:, -1], (0, 1), value=1)
+    return F.pad(model.scoring_query(batch), (0, 1), value=1)
 
 
 def _neighbours(model: Flagship, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -262,11 +262,21 @@ class SequentialRecommender(Recommender):
             return self.item_vectors()
         if "vectors" not in self._cache:
             self._cache["vectors"] = self.item_vectors()
-        return self._cache["vectors"]
+        vectors: Tensor = self._cache["vectors"]
+        return vectors
+
+    def scoring_query(self, batch: Batch) -> Tensor:
+        """Query ``(B, D)`` of the request after each history; that of the last batch is kept, as item vectors are."""
+        if self.training or torch.is_grad_enabled():
+            return self.encode(batch, self.scoring_vectors())[:, -1]
+        held, query = self._cache.get("query", (None, torch.empty(0)))
+        if held is not batch:
+            query = self.encode(batch, self.scoring_vectors())[:, -1]
+            self._cache["query"] = batch, query
+        return query
 
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
-        vectors = self.scoring_vectors()
-        query = self.encode(batch, vectors)[:, -1]
+        vectors, query = self.scoring_vectors(), self.scoring_query(batch)
         return self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import lrdgraph.faiss
+from lrdgraph.batch import history_batch
 from lrdgraph.errors import ConfigError, DataError, MissingExtraError
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.inputs import ModelInputs
@@ -52,6 +53,28 @@ def test_answers_and_reasons_are_those_of_the_whole_catalogue(flagship, kind, fi
     assert answers(found) == answers(expected)
     assert any(one.reasons for each in found for one in each)
     assert np.allclose(scores(found), scores(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sasrec", "lrdgraph"])
+def test_a_request_reads_its_history_once_and_forgets_it_when_weights_may_change(name: str) -> None:
+    model = shop.model(name, steps=1)
+    histories, times = people(5)
+    read: list[int] = []
+    model.encoder.register_forward_hook(lambda *_: read.append(1))
+    recommend_with(build_index(model), histories, times)
+    assert len(read) == 1
+    batch = history_batch(np.array([[1, 2]]), np.array([[1, 2]]), np.array([3]), np.array([0]))
+    model.eval()
+    with torch.no_grad():
+        before = model.score(batch)
+        assert len(read) == 2
+        assert torch.equal(model.score(batch), before)
+        assert len(read) == 2
+        model.train()
+        for parameter in model.parameters():
+            parameter.mul_(2)
+        model.eval()
+        assert not torch.allclose(before[:, 1:], model.score(batch)[:, 1:])
 
 
 def test_few_hits_are_enough_since_edges_bring_the_rest(flagship) -> None:
