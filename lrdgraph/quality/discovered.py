@@ -34,7 +34,8 @@ class DiscoverySettings:
             ``"both"``.
         max_gap: how many events apart the two items of a pair of a history may stand.
         prior: ``"texts"`` (:func:`lrdgraph.discovery.text_prior.start_from_texts`), from which every seed comes to
-            much the same relations, or ``"uniform"`` with a random start, from which each finds others.
+            much the same relations, and which is blind to what texts keep apart; or ``"uniform"`` with a random start,
+            from which each seed finds others.
         tables: ``"random"``, or ``"texts"`` (:func:`lrdgraph.discovery.text_prior.tables_from_texts`).
         num_latent, hidden_channels, free_vectors, encoder, decoder, none_state, beta, num_negatives, random_share: of
             the DVAE.
