@@ -151,15 +151,15 @@ def discovery_features(
 
 
 def settings_pairs(inputs: ModelInputs, pairs: Pairs = "histories", max_gap: int = 3) -> Tensor:
-    """``(2, P)`` pairs of training histories, of the visible graph, or the one after the other.
+    """``(2, P)`` pairs of training histories, of the visible graph, or those of both.
 
     Raises:
-        ConfigError: the graph has a part in it, and joins no two items.
+        ConfigError: only those of the graph are asked for, and it joins no two items.
     """
     found = []
     if pairs != "histories":
         found.append(graph_pairs(inputs.need_graph("discovery")))
-        if not found[0].size(1):
+        if pairs == "graph" and not found[0].size(1):
             raise ConfigError("The visible graph joins no two items by a predefined relation; set pairs='histories'.")
     if pairs != "graph":
         found.append(history_pairs(inputs.sequences(), max_gap))

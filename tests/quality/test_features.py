@@ -133,8 +133,10 @@ def test_pairs_of_a_graph_are_its_predefined_edges_between_items() -> None:
     graph = graph_of(edges, 4, attributes=1, kinds={"brand": "attribute"})
     shop = replace(inputs([1, 2, 3, 4]), graph=graph)
     assert sorted(settings_pairs(shop, "graph").T.tolist()) == [[1, 2], [3, 1]]
+    alone = replace(shop, graph=graph_of({"brand": [(2, 5)]}, 4, 1))
     with pytest.raises(ConfigError, match="joins no two items"):
-        settings_pairs(replace(shop, graph=graph_of({"brand": [(2, 5)]}, 4, 1)), "graph")
+        settings_pairs(alone, "graph")
+    assert torch.equal(settings_pairs(alone, "both"), settings_pairs(alone, "histories"))
     assert settings_pairs(shop, max_gap=1).T.tolist() == [[1, 2], [2, 3], [3, 4]]
     assert sorted(settings_pairs(shop, "both", 1).T.tolist()) == [[1, 2], [1, 2], [2, 3], [3, 1], [3, 4]]
 
