@@ -29,7 +29,7 @@ from lrdgraph.graph.build import build_graph
 from lrdgraph.language import TextSettings
 from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.inputs import ModelInputs, model_inputs
-from lrdgraph.quality.discovered import FROM_BOTH, DiscoverySettings, discovery_family, train_discovery
+from lrdgraph.quality.discovered import FROM_BOTH, DiscoverySettings, discovery_family, from_both, train_discovery
 from lrdgraph.quality.features import (
     Family,
     cooccurrence_features,
@@ -66,12 +66,9 @@ class Trainer:
 def families(discovery: DiscoverySettings, embedding: EmbeddingSettings) -> dict[str, tuple[Family, dict[str, Any]]]:
     """Every family with the settings that decide its figures, by name."""
     histories = discovery_family(Trainer(discovery), discovery.max_gap)
-    both = discovery_family(
-        partial(train_discovery, settings=FROM_BOTH), FROM_BOTH.max_gap, FROM_BOTH.pairs, suffix=" of both"
-    )
     return {
         "discovery": (beside_cosine(histories), asdict(discovery)),
-        "discovery-both": (beside_cosine(both), asdict(FROM_BOTH)),
+        "discovery-both": (beside_cosine(from_both), asdict(FROM_BOTH)),
         "text": (text_features, {}),
         "co-occurrence": (beside_cosine(cooccurrence_features), {}),
         "popularity": (popularity_features, {}),

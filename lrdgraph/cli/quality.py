@@ -91,7 +91,7 @@ def _recovered(run: Run, name: str, negatives: int, epochs: int, seed: int) -> d
     """
     from functools import partial
 
-    from lrdgraph.quality.discovered import FROM_BOTH, DiscoverySettings, discovery_family, train_discovery
+    from lrdgraph.quality.discovered import DiscoverySettings, discovery_family, from_both, train_discovery
     from lrdgraph.quality.features import cooccurrence_features, popularity_features, random_features, text_features
     from lrdgraph.quality.recovery import recover_relation
 
@@ -100,8 +100,5 @@ def _recovered(run: Run, name: str, negatives: int, epochs: int, seed: int) -> d
     chosen = {key: getattr(own, key) for key in shared} | {"hidden_channels": own.discovery_channels, "epochs": epochs}
     chosen["prior"] = getattr(own, "discovery_prior", "uniform")
     discovery = discovery_family(partial(train_discovery, settings=DiscoverySettings(**chosen)))
-    both = discovery_family(
-        partial(train_discovery, settings=FROM_BOTH), FROM_BOTH.max_gap, FROM_BOTH.pairs, suffix=" of both"
-    )
-    families = (discovery, both, text_features, cooccurrence_features, popularity_features, random_features)
+    families = (discovery, from_both, text_features, cooccurrence_features, popularity_features, random_features)
     return recover_relation(run.model.inputs, name, families, negatives=negatives, seed=seed)[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -182,6 +183,12 @@ def discovery_family(
         return {name + suffix: features for name, features in found.items()}
 
     return family
+
+
+from_both = discovery_family(
+    partial(train_discovery, settings=FROM_BOTH), FROM_BOTH.max_gap, FROM_BOTH.pairs, " of both"
+)
+"""The family of :data:`FROM_BOTH`, its features named ``decoder of both`` and so on."""
 
 
 def _both(one: PairFeatures) -> PairFeatures:
