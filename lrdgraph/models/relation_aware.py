@@ -21,8 +21,8 @@ from lrdgraph.models.triples import ItemValues, Triples, TripleSampler, relation
 from lrdgraph.nn.losses import bpr_max
 from lrdgraph.nn.relational_attention import RelationMixer, relational_attention
 
-CANDIDATES_AT_ONCE = 256
-"""Scored together: the summaries of so many fit into a cache."""
+CANDIDATES_AT_ONCE = 640
+"""Scored together: ten blocks of the compiled layers, and summaries that about fit into a cache."""
 PAIRS_LOOKED_AT = 10_000
 """Pairs of events by which the use of states is measured, about half of them of one user."""
 
@@ -85,7 +85,7 @@ class RelationAware(Recommender):
         text = inputs.need_text(self.name) if settings.text else None
         self.items = ItemEncoder(torch.ones(inputs.num_items + 1), text, d)
         self.values = ItemValues(graph, self.slots.attribute, d)
-        self.mixer = RelationMixer(d, settings.num_layers, settings.num_heads, settings.dropout)
+        self.mixer = RelationMixer(d, settings.num_layers, settings.num_heads, settings.dropout, settings.pooling)
         self.latent = LatentRelations(inputs, settings, self.num_rows, self.name) if settings.num_latent else None
         self.bias = nn.Parameter(torch.zeros(inputs.num_items + 1))
         self._start(settings.deviation)
@@ -111,6 +111,9 @@ class RelationAware(Recommender):
                 if isinstance(module, nn.Linear) and module.bias is not None:
                     nn.init.normal_(module.bias, std=deviation)
 
+    def compile_parts(self) -> None:
+        self.mixer.compile()
+
     def event_weight(self, batch: Batch) -> Tensor | None:
         """``(B, L, 1 + R + K)`` what each relation keeps of each event; None for all of it."""
         return None
@@ -134,8 +137,7 @@ class RelationAware(Recommender):
         if self.latent is not None and self.settings.read_posterior:
             posterior = F.pad(self.latent.posterior(batch.history, candidates), (first, 0), value=1.0)  # (B, C, L, S)
             weight = posterior if weight is None else weight * posterior
-        summaries = self.mixer(relational_attention(table[batch.history], batch.history > 0, seen, weight))
-        pooled = summaries.mean(2) if self.settings.pooling == "average" else summaries.amax(2)
+        pooled = self.mixer(relational_attention(table[batch.history], batch.history > 0, seen, weight))  # (B, C, D)
         return ((self._user_vectors(batch.user)[:, None] + pooled) * vectors).sum(-1) + self.bias[candidates]
 
     def _table(self) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -96,35 +97,82 @@ def _short_softmax_(x: Tensor, scale: float) -> None:
     rows /= rows @ rows.new_ones(x.size(-1), 1)
 
 
+BLOCK = 64
+"""Sequences at a time in compiled layers: with all that a layer makes of them they fit into a core's cache."""
+
+
 class RelationMixer(nn.Module):
-    """Self-attention among the summaries of ``S`` relations, the same weights in every layer.
+    """Self-attention among the summaries of ``S`` relations, and what they say together.
 
-    ``X ← LayerNorm(X + dropout(W₂ relu(W₁ MultiHead(X))))``, with queries, keys and values without bias, as in the
-    public LRD code (its second level of aggregation).
+    ``X ← LayerNorm(X + dropout(W₂ relu(W₁ MultiHead(X))))``, with queries, keys and values without bias and the same
+    weights in every layer, and then the mean or the maximum over the relations, as in the public LRD code (its second
+    level of aggregation).
 
-    Shapes: ``(*, S, D) → (*, S, D)``.
+    Shapes: ``(*, S, D) → (*, D)``.
 
     Args:
         hidden_channels: ``D``.
-        num_layers: how often; 0 gives back the input.
+        num_layers: how often; 0 only pools.
         num_heads: divides ``D``.
         dropout: in each layer.
+        pooling: ``"average"`` or ``"max"``.
     """
 
-    def __init__(self, hidden_channels: int, num_layers: int, num_heads: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        hidden_channels: int,
+        num_layers: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        pooling: Literal["average", "max"] = "average",
+    ) -> None:
         super().__init__()
         d = hidden_channels
-        self.num_layers, self.num_heads, self.dropout = num_layers, num_heads, dropout
+        self.num_layers, self.num_heads, self.dropout, self.pooling = num_layers, num_heads, dropout, pooling
         self.attend = nn.Linear(d, 3 * d, bias=False)  # queries, keys and values, one below the other
         self.inner = nn.Linear(d, d)
         self.outer = nn.Linear(d, d)
         self.norm = nn.LayerNorm(d)
+        self._compiled: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         *lead, s, d = x.shape
         x = x.reshape(-1, s, d)
+        if self._compiled is not None:
+            blocks = F.pad(x, (0, 0, 0, 0, 0, -len(x) % BLOCK)).split(BLOCK)
+            return torch.cat([self._compiled(block) for block in blocks])[: len(x)].view(*lead, d)
         for _ in range(self.num_layers):
             out = _HeadAttention.apply(self.attend(x), self.num_heads)
             out = self.outer(torch.relu(self.inner(out)))
             x = self.norm(x + F.dropout(out, self.dropout, self.training))
-        return x.view(*lead, s, d)
+        return self._pool(x).view(*lead, d)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        return x.mean(1) if self.pooling == "average" else x.amax(1)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """From now on run :meth:`innermost` through ``torch.compile``, in blocks of one size."""
+        self._compiled = torch.compile(self.innermost, *args, dynamic=False, **kwargs)
+
+    def innermost(self, x: Tensor) -> Tensor:
+        """``(n, S, D) → (n, D)`` as well, with the sequences in the last dimension inside.
+
+        A short product, a softmax over a dozen and a norm then run along many sequences at once. Only a compiler
+        makes that fast: it joins what stands between the three matrix products of a layer.
+        """
+        n, s, d = x.shape
+        x = x.permute(2, 1, 0).reshape(d, s * n)
+        # scaled once, in the weights; a scale beside a softmax makes the compiler check for infinities
+        scaled = torch.cat([self.attend.weight[:d] * (d // self.num_heads) ** -0.5, self.attend.weight[d:]])
+        for _ in range(self.num_layers):
+            q, k, v = (scaled @ x).view(3, self.num_heads, -1, s, n)  # (heads, width, S, n)
+            logits = (q[:, :, :, None] * k[:, :, None]).sum(1)  # (heads, S, S, n)
+            share = (logits - logits.amax(2, keepdim=True)).exp()
+            out = (share[:, None] * v[:, :, None]).sum(3) / share.sum(2)[:, None]
+            out = (self.inner.weight @ out.view(d, s * n) + self.inner.bias[:, None]).relu()
+            out = self.outer.weight @ out + self.outer.bias[:, None]
+            x = x + F.dropout(out, self.dropout, self.training)
+            x = x - x.mean(0)
+            x = x * (x.square().mean(0) + self.norm.eps).rsqrt()
+            x = x * self.norm.weight[:, None] + self.norm.bias[:, None]
+        return self._pool(x.view(d, s, n)).T

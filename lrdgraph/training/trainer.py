@@ -8,6 +8,8 @@ every one.
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -164,6 +166,12 @@ def _chosen_by(metric: str, evaluation: EvaluationSettings, split: Split) -> Eva
     return replace(evaluation, protocols="full" if metric.startswith("full/") else "candidates")
 
 
+def _need_compiler(device: torch.device) -> None:
+    known = (os.environ.get("CXX", ""), "g++", "clang++", "cl")
+    if device.type == "cpu" and not any(shutil.which(name) for name in known):
+        raise ConfigError("[training] compile needs a C++ compiler, as g++; install one, or leave compile out.")
+
+
 class _Loop:
     """The moving parts of a run: optimizer, learning rate, averaged weights and the best ones."""
 
@@ -177,6 +185,7 @@ class _Loop:
         held = [g for g in groups if g["params"]]
         self.optimizer = LazyAdam(held, decoupled=settings.optimizer == "adamw", lr=settings.learning_rate)
         if settings.compile:
+            _need_compiler(device)
             model.compile_parts()
         self.average = {n: p.detach().clone() for n, p in named} if settings.average else {}
         self.best: dict[str, Tensor] = {}

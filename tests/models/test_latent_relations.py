@@ -8,6 +8,7 @@ import torch
 from lrdgraph.models.kda import KDA
 from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
 from lrdgraph.models.registry import build_model
+from lrdgraph.nn.relational_attention import RelationMixer
 from tests.models import shop
 from tests.models.cases import lessons, requests
 
@@ -46,6 +47,17 @@ def test_only_a_model_that_reads_the_posterior_knows_it() -> None:
                 parameter.add_(torch.randn_like(parameter))
             after = model.score(batch, candidates)
         assert torch.equal(before, after) is not read
+
+
+def test_what_is_compiled_is_the_mixer_and_weights_keep_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    monkeypatch.setattr(RelationMixer, "compile", lambda self: compiled.append(self))
+    model = kda()
+    names = model.state_dict().keys()
+    model.compile_parts()
+    assert compiled == [model.mixer]
+    assert model.state_dict().keys() == names
 
 
 def test_the_recommendation_alone_teaches_a_posterior_that_is_read() -> None:

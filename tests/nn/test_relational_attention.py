@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-import torch
-from torch import nn
+import shutil
+from typing import Literal
 
-from lrdgraph.nn.relational_attention import RelationMixer, relational_attention
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, relational_attention
 
 
 def test_against_a_loop() -> None:
@@ -47,7 +51,9 @@ def test_the_mixer_is_torchs_own_attention() -> None:
     for _ in range(3):
         out, _ = theirs(expected, expected, expected)
         expected = mixer.norm(expected + mixer.outer(torch.relu(mixer.inner(out))))
-    torch.testing.assert_close(mixer(x), expected.view_as(x))
+    torch.testing.assert_close(mixer(x), expected.mean(1).view(2, 3, 8))
+    mixer.pooling = "max"
+    torch.testing.assert_close(mixer(x), expected.amax(1).view(2, 3, 8))
 
 
 def test_large_logits_take_the_careful_path_and_agree() -> None:
@@ -61,6 +67,42 @@ def test_large_logits_take_the_careful_path_and_agree() -> None:
     q, k, _ = mixer.attend(x).detach().chunk(3, dim=-1)
     assert float((q @ k.mT).abs().max()) > 200
     torch.testing.assert_close(mixer(x).double(), exact(x.double()), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("pooling", "backend"), [("average", "eager"), ("max", "eager"), ("average", "inductor")])
+def test_compiled_layers_give_the_same_numbers(pooling: Literal["average", "max"], backend: str) -> None:
+    if backend == "inductor" and shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler")
+    torch.manual_seed(0)
+    mixer = RelationMixer(8, 2, 2, pooling=pooling)
+    for parameter in mixer.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    x = torch.randn(3, BLOCK // 2, 5, 8)  # one block and a half
+
+    def found() -> list[Tensor]:
+        leaf = x.clone().requires_grad_()
+        out = mixer(leaf)
+        return [out, *torch.autograd.grad((out * weight).sum(), [leaf, *mixer.parameters()])]
+
+    weight = torch.randn(3, BLOCK // 2, 8)
+    plain, names = found(), mixer.state_dict().keys()
+    mixer.compile(backend=backend)
+    assert mixer.state_dict().keys() == names
+    for got, expected in zip(found(), plain, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(mixer(x), plain[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(mixer(x[:1, :2]), plain[0][:1, :2], rtol=1e-4, atol=1e-5)
+
+
+def test_compiled_layers_take_large_logits() -> None:
+    torch.manual_seed(0)
+    mixer = RelationMixer(8, 1, 2)
+    with torch.no_grad():
+        mixer.attend.weight.mul_(60)
+    x = torch.randn(4, 5, 8)
+    expected = mixer(x)
+    torch.testing.assert_close(mixer.innermost(x), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_gradients_in_double_precision() -> None:

@@ -144,6 +144,12 @@ def test_nothing_to_learn_is_an_error() -> None:
         train(Scripted(), split(corpus(length=1)), TrainingSettings(device="cpu"))
 
 
+def test_compiling_without_a_compiler_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ConfigError, match="needs a C[+][+] compiler"):
+        run(Scripted(), epochs=1, compile=True, device="cpu")
+
+
 @pytest.mark.parametrize("device", ["cuda", "toaster"])
 def test_a_device_that_is_not_there_is_an_error(device: str) -> None:
     if device == "cuda" and torch.cuda.is_available():

@@ -1,0 +1,65 @@
+r"""Train the public LRD code with a seed of one's own and record its accuracy, epoch by epoch.
+
+    python benchmarks/public/accuracy.py PUBLIC --data ../shared/data/office --model kda-lrd --seed 2020 \
+        --out benchmarks/results/public-kda-lrd-seed2020.json
+
+``PUBLIC`` is a checkout of github.com/ysh-1998/LRD. Its classes run as they stand, with the settings of its README;
+validation is ranked as it ranks it, without gradients, and test after an epoch that is the best on validation so far.
+Each epoch is written as it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.public.theirs import MODELS, load, prepare
+
+
+def main() -> None:
+    """Train, and write the record after each epoch."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("public", type=Path, help="checkout of the public LRD code")
+    parser.add_argument("--data", type=Path, required=True, help="folder of Office in ReChorus format")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--model", default="kda-lrd", choices=list(MODELS))
+    parser.add_argument("--seed", type=int, default=2020)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--evaluate", type=int, nargs="+", help="epochs after which to rank; all of them by default")
+    chosen = parser.parse_args()
+    from lrdgraph.experiment.provenance import provenance
+
+    out = chosen.out.resolve()
+    record: dict[str, Any] = {"model": chosen.model, "seed": chosen.seed, "log": []} | provenance()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(chosen.data.resolve(), folder)
+        model, data, runner = load(chosen.model, chosen.public.resolve(), folder, chosen.seed)
+        for epoch in range(1, chosen.epochs + 1):
+            entry: dict[str, Any] = {"epoch": epoch, "loss": float(runner.fit(model, data["train"], epoch=epoch))}
+            record["log"].append(entry)
+            if chosen.evaluate is None or epoch in chosen.evaluate:
+                entry["dev"] = ranked(runner, model, data["dev"])
+                if "best" not in record or entry["dev"]["NDCG@5"] > record["best"]["dev"]["NDCG@5"]:
+                    entry["test"] = ranked(runner, model, data["test"])
+                    record["best"] = entry
+            out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            print(entry, flush=True)
+
+
+def ranked(runner: Any, model: Any, data: Any) -> dict[str, float]:
+    """The public code's own metrics of one phase."""
+    import torch
+
+    with torch.no_grad():
+        found = runner.evaluate(model, data, [5, 10], ["NDCG", "HR"])
+    return {name: float(value) for name, value in found.items()}
+
+
+if __name__ == "__main__":
+    main()
