@@ -84,10 +84,14 @@ def evaluations(path: Path, held: dict[str, Any]) -> dict[str, Evaluation]:
     return {f"test{suffix}": evaluation for suffix, evaluation in found.items()}
 
 
+_DECIDE_NOTHING = {("data", "source"), ("training", "device"), ("training", "compile")}
+
+
 def difference(held: dict[str, Any], wanted: ExperimentSettings) -> str:
     """In which setting that decides a result ``held`` settings differ from those wanted; empty for none.
 
-    A setting that did not exist when they were held had its default. Name, place of the data and device decide nothing.
+    A setting that did not exist when they were held had its default. Name, place of the data, device
+    and compiler decide nothing.
     """
     try:
         was = to_dict(experiment_settings(held))
@@ -99,7 +103,7 @@ def difference(held: dict[str, Any], wanted: ExperimentSettings) -> str:
             continue
         for key, value in values.items():
             before = was[section].get(key)
-            if before != value and (section, key) not in (("data", "source"), ("training", "device")):
+            if before != value and (section, key) not in _DECIDE_NOTHING:
                 return f"has [{section}] {key} = {before!r} where {value!r} is asked for"
     return ""
 

@@ -159,9 +159,13 @@ class RelationDVAE(nn.Module):
     def posterior_of_many(self, i: Tensor, j: Tensor) -> Tensor:
         """:meth:`state_posterior` ``(P, S)`` without gradients, for millions of pairs.
 
-        Each item's part is made once, and pairs go through in blocks that a processor's cache holds.
+        Each item's part is made once; items and pairs go through in blocks that a processor's cache holds.
         """
-        left, right, weight = self.encoder.factors(self.encoder.items(self.standard(self.text)))
+        texts = self.text.split(block_size())
+        lefts, rights, weights = zip(
+            *(self.encoder.factors(self.encoder.items(self.standard(t))) for t in texts), strict=True
+        )
+        left, right, weight = torch.cat(lefts), torch.cat(rights), weights[0]
         found = left.new_empty(len(i), self.num_states)
         for start in range(0, len(i), block_size()):
             part = slice(start, start + block_size())
