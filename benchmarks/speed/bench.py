@@ -85,7 +85,7 @@ def asked_of(name: str, chosen: argparse.Namespace) -> dict[str, Any]:
     elif kind == "peer":
         held = {"steps": chosen.steps, "settings": _digest(read_experiment(EQUAL))}
     elif kind == "public":
-        held = {"settings": _digest(read_experiment(_office(f"{which}-published"))), "epochs": 1}
+        held = {"settings": _digest(read_experiment(_office(f"{which}-published"))), "epochs": 2}
     else:
         held = {}
     return held | {"threads": chosen.threads}
@@ -118,7 +118,7 @@ def measure(name: str, chosen: argparse.Namespace) -> dict[str, Any]:
         found = run_peer(which, python, read_experiment(EQUAL), steps=chosen.steps, repeats=3, threads=chosen.threads)
     else:
         script = ROOT / "benchmarks" / "public" / "speed.py"
-        found = public_speed(script, chosen.public, chosen.data, which, epochs=1, threads=chosen.threads)
+        found = public_speed(script, chosen.public, chosen.data, which, epochs=2, threads=chosen.threads)
     used = resource.getrusage(resource.RUSAGE_SELF)
     theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
     beside = kind == "public" or (kind == "peer" and which in PEERS)
