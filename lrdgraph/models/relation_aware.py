@@ -19,10 +19,10 @@ from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
 from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.triples import ItemValues, Triples, TripleSampler, relation_slots
 from lrdgraph.nn.losses import bpr_max
-from lrdgraph.nn.relational_attention import RelationMixer, relational_attention
+from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, relational_attention
 
-CANDIDATES_AT_ONCE = 640
-"""Scored together: ten blocks of the compiled layers, and summaries that about fit into a cache."""
+CANDIDATES_AT_ONCE = 11 * BLOCK
+"""Scored together: seven lists of a hundred fill the blocks of compiled layers, and summaries about fit into a cache."""
 PAIRS_LOOKED_AT = 10_000
 """Pairs of events by which the use of states is measured, about half of them of one user."""
 

@@ -139,8 +139,9 @@ class RelationMixer(nn.Module):
         *lead, s, d = x.shape
         x = x.reshape(-1, s, d)
         if self._compiled is not None:
-            blocks = F.pad(x, (0, 0, 0, 0, 0, -len(x) % BLOCK)).split(BLOCK)
-            return torch.cat([self._compiled(block) for block in blocks])[: len(x)].view(*lead, d)
+            *whole, last = x.split(BLOCK)
+            last = F.pad(last, (0, 0, 0, 0, 0, -len(last) % BLOCK))
+            return torch.cat([self._compiled(block) for block in (*whole, last)])[: len(x)].view(*lead, d)
         for _ in range(self.num_layers):
             out = _HeadAttention.apply(self.attend(x), self.num_heads)
             out = self.outer(torch.relu(self.inner(out)))
@@ -167,7 +168,7 @@ class RelationMixer(nn.Module):
         for _ in range(self.num_layers):
             q, k, v = (scaled @ x).view(3, self.num_heads, -1, s, n)  # (heads, width, S, n)
             logits = (q[:, :, :, None] * k[:, :, None]).sum(1)  # (heads, S, S, n)
-            share = (logits - logits.amax(2, keepdim=True)).exp()
+            share = (logits - logits.detach().amax(2, keepdim=True)).exp()
             out = (share[:, None] * v[:, :, None]).sum(3) / share.sum(2)[:, None]
             out = (self.inner.weight @ out.view(d, s * n) + self.inner.bias[:, None]).relu()
             out = self.outer.weight @ out + self.outer.bias[:, None]
