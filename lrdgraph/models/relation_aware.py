@@ -22,7 +22,7 @@ from lrdgraph.nn.losses import bpr_max
 from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, relational_attention
 
 CANDIDATES_AT_ONCE = 11 * BLOCK
-"""Scored together: seven lists of a hundred fill the blocks of compiled layers, and summaries about fit into a cache."""
+"""Scored together: seven lists of a hundred fill the blocks of compiled layers, and a cache about holds them."""
 PAIRS_LOOKED_AT = 10_000
 """Pairs of events by which the use of states is measured, about half of them of one user."""
 
