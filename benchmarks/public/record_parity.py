@@ -101,14 +101,14 @@ def record(name: str, path: Path) -> None:
     given["history_delta_t"] = _Double(given["history_delta_t"])
     out = model(given)
     total, _ = model.loss(dict(out))
+    total.backward()
     found = {"scores": out["prediction"], "total": total, "recommendation": rank_loss(out["prediction"])}
     found["knowledge"] = rank_loss(out["kg_prediction"])
     if "lrd_loss" in out:
         found["discovery"] = out["lrd_loss"]
-    weights = {f"weight/{key}": value for key, value in model.state_dict().items()}
-    tensors = (
-        weights | {f"batch/{key}": value for key, value in feed.items()} | {f"out/{k}": v for k, v in found.items()}
-    )
+    tensors = {f"weight/{key}": value for key, value in model.state_dict().items()}
+    tensors |= {f"gradient/{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
+    tensors |= {f"batch/{key}": value for key, value in feed.items()} | {f"out/{k}": v for k, v in found.items()}
     save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, path)
     print(f"{path}: scores {found['scores'].std():.3f}, total {float(total.detach()):.6f}")
 

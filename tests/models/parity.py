@@ -62,6 +62,30 @@ def settings(name: str) -> dict[str, Any]:
     return values
 
 
+def renamed(name: str, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights or gradients of the public model under the names of ours, but for the texts."""
+    entities = theirs["entity_embeddings.weight"]
+    found = {
+        "users.weight": theirs["user_embeddings.weight"],
+        "items.free.weight": entities[: ITEMS + 1],
+        "values.table.weight": entities[ENTITIES],
+        "relations": theirs["relation_embeddings.weight"],
+        "bias": theirs["item_bias.weight"][: ITEMS + 1, 0],
+        "mixer.attend.weight": torch.cat([theirs[f"attn_head.{part}_linear.weight"] for part in "qkv"]),
+    }
+    for mine, other in (("inner", "W1"), ("outer", "W2"), ("norm", "layer_norm")):
+        for part in ("weight", "bias"):
+            found[f"mixer.{mine}.{part}"] = theirs[f"{other}.{part}"]
+    if name.startswith("kda"):
+        found["decay.cosine"] = theirs["relational_dynamic_aggregation.freq_real.weight"]
+        found["decay.sine"] = theirs["relational_dynamic_aggregation.freq_imag.weight"]
+    if name.endswith("-lrd"):
+        for mine, other in (("project", "project_layer_1"), ("score", "project_layer_2")):
+            for part in ("weight", "bias"):
+                found[f"latent.dvae.encoder.{mine}.{part}"] = theirs[f"{other}.{part}"]
+    return found
+
+
 def ours(name: str, weights: dict[str, Tensor]) -> RelationAware:
     """Our model with the weights of the public one, in double precision."""
     text = weights["item_embeddings.weight"][1:].numpy() if name.endswith("-lrd") else None
@@ -70,26 +94,8 @@ def ours(name: str, weights: dict[str, Tensor]) -> RelationAware:
     )
     assert isinstance(model, RelationAware)
     model.double().eval()
-    entities = weights["entity_embeddings.weight"]
-    state = {
-        "users.weight": weights["user_embeddings.weight"],
-        "items.free.weight": entities[: ITEMS + 1],
-        "values.table.weight": entities[ENTITIES],
-        "relations": weights["relation_embeddings.weight"],
-        "bias": weights["item_bias.weight"][: ITEMS + 1, 0],
-        "mixer.attend.weight": torch.cat([weights[f"attn_head.{part}_linear.weight"] for part in "qkv"]),
-    }
-    for mine, theirs in (("inner", "W1"), ("outer", "W2"), ("norm", "layer_norm")):
-        for part in ("weight", "bias"):
-            state[f"mixer.{mine}.{part}"] = weights[f"{theirs}.{part}"]
-    if name.startswith("kda"):
-        state["decay.cosine"] = weights["relational_dynamic_aggregation.freq_real.weight"]
-        state["decay.sine"] = weights["relational_dynamic_aggregation.freq_imag.weight"]
     if name.endswith("-lrd"):
         # float64 text, where the model keeps float32
         model.latent.dvae.text = weights["item_embeddings.weight"]  # type: ignore[union-attr]
-        for mine, theirs in (("project", "project_layer_1"), ("score", "project_layer_2")):
-            for part in ("weight", "bias"):
-                state[f"latent.dvae.encoder.{mine}.{part}"] = weights[f"{theirs}.{part}"]
-    model.load_state_dict(state)
+    model.load_state_dict(renamed(name, weights))
     return model

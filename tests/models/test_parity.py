@@ -79,6 +79,19 @@ def test_scores_and_loss_terms_are_those_of_the_public_code(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", parity.MODELS)
+def test_gradients_are_those_of_the_public_code(name: str) -> None:
+    model, batch, _ = prepared(name)
+    model.train().loss(batch)["total"].backward()
+    expected = parity.renamed(name, recorded(name, "gradient"))
+    # what the public code shares between "no item" and "no value" learns as the latter, and is two rows here
+    expected["items.free.weight"] = expected["items.free.weight"].index_fill(0, torch.tensor([0]), 0.0)
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert float(expected[key].abs().max()) > 1e-5, key
+        torch.testing.assert_close(parameter.grad, expected[key], rtol=0, atol=1e-8, msg=key)
+
+
+@pytest.mark.parametrize("name", parity.MODELS)
 def test_single_precision_is_close(name: str) -> None:
     model, batch, feed = prepared(name)
     expected = recorded(name, "out")
