@@ -169,7 +169,8 @@ class RelationMixer(nn.Module):
             q, k, v = (scaled @ x).view(3, self.num_heads, -1, s, n)  # (heads, width, S, n)
             logits = (q[:, :, :, None] * k[:, :, None]).sum(1)  # (heads, S, S, n)
             share = (logits - logits.detach().amax(2, keepdim=True)).exp()
-            out = (share[:, None] * v[:, :, None]).sum(3) / share.sum(2)[:, None]
+            share = share * share.sum(2, keepdim=True).reciprocal()  # a quotient is taken again wherever it is read
+            out = (share[:, None] * v[:, :, None]).sum(3)  # (heads, width, S, n)
             out = (self.inner.weight @ out.view(d, s * n) + self.inner.bias[:, None]).relu()
             out = self.outer.weight @ out + self.outer.bias[:, None]
             x = x + F.dropout(out, self.dropout, self.training)
