@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.export.registry import discovered
 from lrdgraph.graph.enrichment import EnrichedGraph
-from lrdgraph.graph.item_graph import ItemGraph
+from lrdgraph.graph.recorded import recorded
 from lrdgraph.graph.relations import Relation
 
 NONE = "none"
@@ -128,7 +127,7 @@ def relation_report(
     if rest.mean() > 1e-4:  # a softmax without the state "none" leaves rounding alone
         states, relations = np.column_stack([states, rest]), [*relations, Relation(NONE, "latent")]
     likeliest = states.argmax(1)
-    known = _known(graph.graph, *graph.latent_index.numpy())
+    known = recorded(graph.graph, graph.latent_index, attributes=True)
     shown = pl.DataFrame({"id": graph.graph.items.series, "title": pl.Series(titles, dtype=pl.String)}).select(
         pl.when(pl.col("title") == "").then("id").otherwise("title")
     )
@@ -159,24 +158,6 @@ def _summary(
             other: Overlap(float(joined[order[:top]].mean()), float(joined.mean())) for other, joined in known.items()
         },
     )
-
-
-def _known(graph: ItemGraph, head: np.ndarray, tail: np.ndarray) -> dict[str, np.ndarray]:
-    """Predefined relation → ``(P,)`` bool, which pairs it joins; relations that join none of the kind are left out."""
-    found = {}
-    keys = head * graph.num_rows + tail
-    for relation in graph.relations:
-        source, target = graph.edge_index[:, graph.edges_of(relation.name)].numpy()
-        between = (source <= graph.num_items) & (target <= graph.num_items)
-        joined = np.isin(keys, source[between] * graph.num_rows + target[between])
-        value = (source <= graph.num_items) & (target > graph.num_items)
-        if value.any():
-            shape = (graph.num_rows, graph.num_rows)
-            touches = sparse.csr_array((np.ones(int(value.sum()), bool), (source[value], target[value])), shape=shape)
-            joined |= touches[head].multiply(touches[tail]).sum(1) > 0
-        if between.any() or value.any():
-            found[relation.name] = joined
-    return found
 
 
 def _examples(

@@ -11,7 +11,7 @@ import numpy as np
 from lrdgraph.errors import DataError
 from lrdgraph.evaluation.agreement import normalised_mutual_information
 from lrdgraph.graph.enrichment import EnrichedGraph
-from lrdgraph.quality.recorded import recorded
+from lrdgraph.graph.recorded import recorded
 
 TOPS = (100, 1000)
 

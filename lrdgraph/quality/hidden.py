@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -148,3 +149,10 @@ def _without(graph: ItemGraph, names: Collection[str]) -> ItemGraph:
 def _check_share(share: float) -> None:
     if not 0 < share < 1:
         raise ConfigError(f"The share of pairs is {share}; it must lie above 0 and below 1.")
+
+
+def connected(graph: ItemGraph, pairs: Tensor) -> np.ndarray:
+    """``(P,)`` bool: any predefined relation joins the two items, in either direction."""
+    between = (graph.edge_index <= graph.num_items).all(0)
+    key = pair_key(graph.edge_index[:, between], graph.num_rows)
+    return torch.isin(pair_key(pairs, graph.num_rows), key).numpy()

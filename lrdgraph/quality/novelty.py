@@ -13,7 +13,7 @@ from torch import Tensor
 from lrdgraph.errors import ConfigError
 from lrdgraph.graph.enrichment import EnrichedGraph
 from lrdgraph.quality.alignment import TOPS
-from lrdgraph.quality.recorded import connected
+from lrdgraph.quality.hidden import connected
 from lrdgraph.splits import Split
 
 

@@ -11,8 +11,9 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from lrdgraph.errors import DataError
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
+from lrdgraph.graph.recorded import recorded
 from lrdgraph.quality.alignment import align, counterparts
-from lrdgraph.quality.recorded import connected, recorded
+from lrdgraph.quality.hidden import connected
 from tests.quality.worlds import graph_of
 
 ATTRIBUTES = {"made_by": "attribute"}
@@ -32,6 +33,12 @@ def test_recorded_pairs_by_hand() -> None:
     }
     assert set(recorded(GRAPH, PAIRS)) == {"r", "s"}
     assert connected(GRAPH, PAIRS).tolist() == [True, True, True, False]
+
+
+def test_a_relation_may_join_items_and_values() -> None:
+    mixed = graph_of({"r": [(1, 2), (1, 5), (3, 5)]}, 4, 1)
+    assert recorded(mixed, PAIRS)["r"].tolist() == [True, False, False, False]
+    assert recorded(mixed, PAIRS, attributes=True)["r"].tolist() == [True, False, False, True]
 
 
 def test_alignment_by_hand() -> None:
