@@ -90,8 +90,8 @@ _DECIDE_NOTHING = {("data", "source"), ("training", "device"), ("training", "com
 def difference(held: dict[str, Any], wanted: ExperimentSettings) -> str:
     """In which setting that decides a result ``held`` settings differ from those wanted; empty for none.
 
-    A setting that did not exist when they were held had its default. Name, place of the data, device
-    and compiler decide nothing.
+    A setting that did not exist when they were held had its default. Name, place of the data, device and
+    compiler decide nothing.
     """
     try:
         was = to_dict(experiment_settings(held))

@@ -11,7 +11,6 @@ Each epoch is written as it ends, of a model with latent relations with the term
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -33,6 +32,7 @@ def main() -> None:
     parser.add_argument("--evaluate", type=int, nargs="*", help="epochs after which to rank; all of them by default")
     chosen = parser.parse_args()
     from lrdgraph.experiment.provenance import provenance
+    from lrdgraph.storage import write_json
 
     out = chosen.out.resolve()
     record: dict[str, Any] = {"model": chosen.model, "seed": chosen.seed, "log": []} | provenance()
@@ -40,29 +40,29 @@ def main() -> None:
         folder = Path(name)
         prepare(chosen.data.resolve(), folder)
         model, data, runner = load(chosen.model, chosen.public.resolve(), folder, chosen.seed)
-        terms = kept(model)
+        terms = kept(model) if chosen.model.endswith("-lrd") else None
         for epoch in range(1, chosen.epochs + 1):
             entry: dict[str, Any] = {"epoch": epoch, "loss": float(runner.fit(model, data["train"], epoch=epoch))}
-            entry |= {"terms": means(terms), "posterior": posterior(model)} if chosen.model.endswith("-lrd") else {}
+            if terms is not None:
+                entry |= {"terms": means(terms), "posterior": posterior(model)}
             record["log"].append(entry)
             if chosen.evaluate is None or epoch in chosen.evaluate:
                 entry["dev"] = ranked(runner, model, data["dev"])
                 if "best" not in record or entry["dev"]["NDCG@5"] > record["best"]["dev"]["NDCG@5"]:
                     entry["test"] = ranked(runner, model, data["test"])
                     record["best"] = entry
-            out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            write_json(out, record)
             print(entry, flush=True)
 
 
 def kept(model: Any) -> list[dict[str, float]]:
-    """Terms of each step from now on; the ranking's own is what they leave of the total."""
+    """Terms of each step from now on, with latent relations; the ranking's own is what they leave of the total."""
     rows: list[dict[str, float]] = []
     loss = model.loss
 
     def and_keep(out: dict[str, Any]) -> Any:
         total, parts = loss(out)
-        if "lrd_loss" in out:
-            rows.append({"total": float(total), "discovery": float(out["lrd_loss"]), "knowledge": float(parts[2])})
+        rows.append({"total": float(total), "discovery": float(out["lrd_loss"]), "knowledge": float(parts[2])})
         return total, parts
 
     model.loss = and_keep

@@ -65,7 +65,6 @@ def load(name: str, code: Path, folder: Path, seed: int = 2019) -> tuple[Any, di
 
 def prepare(data: Path, folder: Path) -> None:
     """Lay out the data as the public code wants it, with language vectors beside them for both sides."""
-    sys.path.insert(0, str(ROOT))
     import lrdgraph
     from lrdgraph.experiment.run import cache_folder
 

@@ -56,12 +56,17 @@ def test_the_mixer_is_torchs_own_attention() -> None:
     torch.testing.assert_close(mixer(x), expected.amax(1).view(2, 3, 8))
 
 
-def test_large_logits_take_the_careful_path_and_agree() -> None:
+def sharp() -> tuple[RelationMixer, Tensor]:
+    """A layer of large logits, and sequences for it."""
     torch.manual_seed(0)
     mixer = RelationMixer(8, 1, 2)
     with torch.no_grad():
         mixer.attend.weight.mul_(60)
-    x = torch.randn(4, 5, 8)
+    return mixer, torch.randn(4, 5, 8)
+
+
+def test_large_logits_take_the_careful_path_and_agree() -> None:
+    mixer, x = sharp()
     exact = RelationMixer(8, 1, 2).double()
     exact.load_state_dict({name: tensor.double() for name, tensor in mixer.state_dict().items()})
     q, k, _ = mixer.attend(x).detach().chunk(3, dim=-1)
@@ -96,13 +101,8 @@ def test_compiled_layers_give_the_same_numbers(pooling: Literal["average", "max"
 
 
 def test_compiled_layers_take_large_logits() -> None:
-    torch.manual_seed(0)
-    mixer = RelationMixer(8, 1, 2)
-    with torch.no_grad():
-        mixer.attend.weight.mul_(60)
-    x = torch.randn(4, 5, 8)
-    expected = mixer(x)
-    torch.testing.assert_close(mixer.innermost(x), expected, rtol=1e-3, atol=1e-4)
+    mixer, x = sharp()
+    torch.testing.assert_close(mixer.innermost(x), mixer(x), rtol=1e-3, atol=1e-4)
 
 
 def test_gradients_in_double_precision() -> None:
