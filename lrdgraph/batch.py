@@ -37,8 +37,8 @@ class Batch:
     def __len__(self) -> int:
         return len(self.user)
 
-    def rows(self, rows: slice) -> Batch:
-        """Some of its histories."""
+    def rows(self, rows: slice | Tensor) -> Batch:
+        """Some of its histories, by a slice or a mask ``(B,)``."""
         held = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v[rows] for k, v in held.items() if v is not None})
 

@@ -127,18 +127,42 @@ class RelationAware(Recommender):
     def _scores(self, batch: Batch, candidates: Tensor, table: Tensor, event_weight: Tensor | None) -> Tensor:
         """``(B, C)`` scores of ``(B, C)`` candidates."""
         vectors = table[candidates]  # (B, C, D)
+        pooled = self._pooled(batch, candidates, vectors, table, event_weight)
+        return ((self._user_vectors(batch.user)[:, None] + pooled) * vectors).sum(-1) + self.bias[candidates]
+
+    def _pooled(
+        self, batch: Batch, candidates: Tensor, vectors: Tensor, table: Tensor, event_weight: Tensor | None
+    ) -> Tensor:
+        """``(B, C, D)`` what the relations say together of each candidate."""
+        alone = (batch.history > 0).sum(1) == 1  # (B,)
+        if event_weight is not None or self._reads_posterior() or not bool(alone.any()):
+            return self.mixer(self._summaries(batch, candidates, vectors, table, event_weight))
+        # a history of one event, unweighted, looks the same to every relation of every candidate
+        several, pooled = ~alone, torch.empty_like(vectors)
+        pooled[alone] = self.mixer(table[batch.history[alone, -1:]])[:, None]
+        pooled[several] = self.mixer(
+            self._summaries(batch.rows(several), candidates[several], vectors[several], table, None)
+        )
+        return pooled
+
+    def _reads_posterior(self) -> bool:
+        return self.latent is not None and self.settings.read_posterior
+
+    def _summaries(
+        self, batch: Batch, candidates: Tensor, vectors: Tensor, table: Tensor, event_weight: Tensor | None
+    ) -> Tensor:
+        """``(B, C, S, D)`` the history as each relation of each candidate sees it."""
         z, values = self.relations, self.values
         plain, first = self.num_rows - len(self.slots.attribute), self.num_rows
-        seen = (z + values.none) * vectors[:, :, None]  # (B, C, S, D)
+        between, own, latent = (z + values.none).split([plain, first - plain, len(z) - first])
         if self.slots.attribute:
-            own = (z[plain:first] + values(candidates)) * vectors[:, :, None]
-            seen = torch.cat([seen[:, :, :plain], own, seen[:, :, first:]], dim=2)
+            own = z[plain:first] + values(candidates)
+        seen = torch.cat([part * vectors[:, :, None] for part in (between, own, latent)], dim=2)  # (B, C, S, D)
         weight = None if event_weight is None else event_weight[:, None]  # (B, 1, L, S)
-        if self.latent is not None and self.settings.read_posterior:
+        if self.latent is not None and self._reads_posterior():
             posterior = F.pad(self.latent.posterior(batch.history, candidates), (first, 0), value=1.0)  # (B, C, L, S)
             weight = posterior if weight is None else weight * posterior
-        pooled = self.mixer(relational_attention(table[batch.history], batch.history > 0, seen, weight))  # (B, C, D)
-        return ((self._user_vectors(batch.user)[:, None] + pooled) * vectors).sum(-1) + self.bias[candidates]
+        return relational_attention(table[batch.history], batch.history > 0, seen, weight)
 
     def _table(self) -> Tensor:
         """Item vectors, kept between calls while the model is in evaluation mode without gradients."""

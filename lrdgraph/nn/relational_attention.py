@@ -51,9 +51,9 @@ class _HeadAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, heads: int) -> Tensor:
-        n, s, _ = rows.shape
-        parts = rows.view(n, s, 3, heads, -1)
-        width = parts.size(-1)
+        n, s, d = rows.shape
+        width = d // (3 * heads)
+        parts = rows.view(n, s, 3, heads, width)
         attention = rows.new_empty(heads, n, s, s)
         out = rows.new_empty(n, s, heads, width)
         for head in range(heads):
@@ -69,8 +69,8 @@ class _HeadAttention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         rows, attention = ctx.saved_tensors
         heads, n, s, _ = attention.shape
-        parts, gradient = rows.view(n, s, 3, heads, -1), gradient.reshape(n, s, heads, -1)
-        width = parts.size(-1)
+        width = rows.size(-1) // (3 * heads)
+        parts, gradient = rows.view(n, s, 3, heads, width), gradient.reshape(n, s, heads, width)
         found = torch.empty_like(parts)
         weighed = torch.empty_like(attention)
         for head in range(heads):
@@ -138,21 +138,27 @@ class RelationMixer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         *lead, s, d = x.shape
         x = x.reshape(-1, s, d)
-        if self._compiled is not None:
-            *whole, last = x.split(BLOCK)
-            last = F.pad(last, (0, 0, 0, 0, 0, -len(last) % BLOCK))
-            return torch.cat([self._compiled(block) for block in (*whole, last)])[: len(x)].view(*lead, d)
+        if self._compiled is None or not len(x):
+            return self._plain(x).view(*lead, d)
+        *whole, last = x.split(BLOCK)
+        last = F.pad(last, (0, 0, 0, 0, 0, -len(last) % BLOCK))
+        return torch.cat([self._compiled(block) for block in (*whole, last)])[: len(x)].view(*lead, d)
+
+    def _plain(self, x: Tensor) -> Tensor:
         for _ in range(self.num_layers):
             out = _HeadAttention.apply(self.attend(x), self.num_heads)
             out = self.outer(torch.relu(self.inner(out)))
             x = self.norm(x + F.dropout(out, self.dropout, self.training))
-        return self._pool(x).view(*lead, d)
+        return self._pool(x)
 
     def _pool(self, x: Tensor) -> Tensor:
         return x.mean(1) if self.pooling == "average" else x.amax(1)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """From now on run :meth:`innermost` through ``torch.compile``, in blocks of one size."""
+        # what two sums read is made once: the gradient of the logits would be made anew for each of a head's columns
+        if kwargs.get("backend", "inductor") == "inductor":
+            kwargs.setdefault("options", {"realize_reads_threshold": 1, "cpp_wrapper": True})
         self._compiled = torch.compile(self.innermost, *args, dynamic=False, **kwargs)
 
     def innermost(self, x: Tensor) -> Tensor:

@@ -183,7 +183,8 @@ class _Loop:
             {"params": [p for _, p in named if p.dim() <= 1], "weight_decay": 0.0},
         ]
         held = [g for g in groups if g["params"]]
-        self.optimizer = LazyAdam(held, decoupled=settings.optimizer == "adamw", lr=settings.learning_rate)
+        decoupled, fused = settings.optimizer == "adamw", settings.compile or None
+        self.optimizer = LazyAdam(held, decoupled=decoupled, lr=settings.learning_rate, fused=fused)
         if settings.compile:
             _need_compiler(device)
             model.compile_parts()

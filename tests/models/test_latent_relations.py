@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from lrdgraph.batch import Batch
 from lrdgraph.models.kda import KDA
 from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
+from lrdgraph.models.rcf import RCF
 from lrdgraph.models.registry import build_model
 from lrdgraph.nn.relational_attention import RelationMixer
 from tests.models import shop
@@ -60,6 +62,30 @@ def test_what_is_compiled_is_the_mixer_and_weights_keep_their_names(monkeypatch:
     assert model.state_dict().keys() == names
 
 
+@pytest.mark.parametrize("lengths", [[1, 3, 1, 2], [1, 1, 1, 1], [2, 3, 2, 5], [0, 1, 4, 1]])
+def test_one_event_is_mixed_once_and_gives_the_same_numbers(lengths: list[int]) -> None:
+    torch.manual_seed(0)
+    settings = TINY | {"num_layers": 2, "deviation": 0.5, "read_posterior": False, "objective": "published"}
+    model = build_model("rcf", shop.inputs(), settings | {"encoder": "additive"}).double()
+    assert isinstance(model, RCF)
+    history = torch.randint(1, 25, (4, 5))
+    for row, length in enumerate(lengths):
+        history[row, : 5 - length] = 0
+    batch = Batch(torch.arange(1, 5), history, torch.zeros(4, 5), torch.zeros(4, 5))
+    candidates, table = torch.randint(1, 25, (4, 3)), model.items()
+    vectors, weight = table[candidates], torch.randn(4, 3, 16, dtype=torch.double)
+
+    def found(pooled: torch.Tensor) -> list[torch.Tensor]:
+        loss, parameters = (pooled * weight).sum(), [*model.parameters()]
+        return [pooled, *torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)]
+
+    once = found(model._pooled(batch, candidates, vectors, table, None))
+    for_each = found(model.mixer(model._summaries(batch, candidates, vectors, table, None)))
+    assert any(bool(gradient.any()) for gradient in once[1:])
+    for got, expected in zip(once, for_each, strict=True):
+        torch.testing.assert_close(got, expected)
+
+
 def test_the_recommendation_alone_teaches_a_posterior_that_is_read() -> None:
     for read in (True, False):
         model = kda(read_posterior=read, discovery_weight=0.0, deviation=0.5).train()
@@ -72,7 +98,7 @@ def test_a_pair_that_is_no_relation_sends_nothing() -> None:
     model = kda(deviation=0.5)
     batch = requests()
     with torch.no_grad():
-        model.latent.dvae.encoder.bias[0] = 50.0  # type: ignore[union-attr,index,operator]
+        model.latent.dvae.encoder.bias[0] = 50.0  # type: ignore[union-attr,operator]
         none = model._scores(batch, torch.arange(1, 25).expand(12, -1), model.items(), model.event_weight(batch))
         weight = model.event_weight(batch)
         weight[..., model.num_rows :] = 0

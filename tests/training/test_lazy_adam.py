@@ -31,11 +31,12 @@ def test_dense_gradients_are_stepped_as_torch_does_to_the_bit(decoupled: bool) -
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.parametrize("fused", [None, True])
 @pytest.mark.parametrize("decoupled", [True, False])
-def test_all_rows_sparse_are_all_rows_dense(decoupled: bool) -> None:
+def test_all_rows_sparse_are_all_rows_dense(decoupled: bool, fused: bool | None) -> None:
     sparse, dense, every = table(), table(), torch.arange(7)
-    first = LazyAdam([sparse], decoupled=decoupled, lr=0.1, weight_decay=0.2)
-    second = LazyAdam([dense], decoupled=decoupled, lr=0.1, weight_decay=0.2)
+    first = LazyAdam([sparse], decoupled=decoupled, lr=0.1, weight_decay=0.2, fused=fused)
+    second = LazyAdam([dense], decoupled=decoupled, lr=0.1, weight_decay=0.2, fused=fused)
     for _ in range(5):
         first.zero_grad()
         second.zero_grad()
