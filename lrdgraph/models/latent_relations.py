@@ -111,7 +111,8 @@ class LatentRelations(nn.Module):
         left, right, weight = self.dvae.encoder.factors(
             self.dvae.encoder.items(self.dvae.standard(self.dvae.text[nodes]))
         )
-        seen = left[where[:, :length], None] * weight  # (B, L, S, F)
-        logits = right[where[:, length:]] @ seen.view(b, -1, seen.size(-1)).mT  # (B, C, L·S)
-        posterior = logits.view(b, c, length, -1).softmax(-1)
-        return posterior[..., -self.settings.num_latent :]
+        seen = left[where[:, None, :length]] * weight[:, None]  # (B, S, L, F)
+        logits = right[where[:, length:]] @ seen.view(b, -1, seen.size(-1)).mT  # (B, C, S·L)
+        # a softmax over a handful of states is faster along the events
+        posterior = logits.view(b, c, -1, length).softmax(2)
+        return posterior[:, :, -self.settings.num_latent :].mT

@@ -158,9 +158,10 @@ class RelationAware(Recommender):
         if self.slots.attribute:
             own = z[plain:first] + values(candidates)
         seen = torch.cat([part * vectors[:, :, None] for part in (between, own, latent)], dim=2)  # (B, C, S, D)
-        weight = None if event_weight is None else event_weight[:, None]  # (B, 1, L, S)
+        weight = None if event_weight is None else event_weight.mT[:, None]  # (B, 1, S, L)
         if self.latent is not None and self._reads_posterior():
-            posterior = F.pad(self.latent.posterior(batch.history, candidates), (first, 0), value=1.0)  # (B, C, L, S)
+            posterior = self.latent.posterior(batch.history, candidates).mT  # (B, C, K, L)
+            posterior = F.pad(posterior, (0, 0, first, 0), value=1.0)  # (B, C, S, L)
             weight = posterior if weight is None else weight * posterior
         return relational_attention(table[batch.history], batch.history > 0, seen, weight)
 

@@ -22,7 +22,7 @@ def relational_attention(history: Tensor, valid: Tensor, query: Tensor, weight: 
         history: ``(B, L, D)`` vectors of the events.
         valid: ``(B, L)`` bool; a row without any has summaries of zero.
         query: ``(B, C, S, D)``, a candidate seen through each of ``S`` relations.
-        weight: ``(B, 1 or C, L, S)`` of each event, or None for 1.
+        weight: ``(B, 1 or C, S, L)`` of each event, or None for 1.
 
     Returns:
         ``(B, C, S, D)``.
@@ -33,7 +33,7 @@ def relational_attention(history: Tensor, valid: Tensor, query: Tensor, weight: 
     # finite, so that a history without events has no NaN in its gradient
     attention = logits.masked_fill(away, torch.finfo(logits.dtype).min).softmax(-1).masked_fill(away, 0)
     if weight is not None:
-        attention = (attention.view(b, c, s, -1) * weight.mT).view(b, c * s, -1)
+        attention = (attention.view(b, c, s, -1) * weight).view(b, c * s, -1)
     return (attention @ history).view(b, c, s, d)
 
 

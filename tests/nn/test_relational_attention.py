@@ -14,7 +14,7 @@ def test_against_a_loop() -> None:
     torch.manual_seed(0)
     history, query = torch.randn(3, 4, 5), torch.randn(3, 2, 3, 5)
     valid = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0]]).bool()
-    weight = torch.rand(3, 1, 4, 3)
+    weight = torch.rand(3, 1, 3, 4)
     found = relational_attention(history, valid, query, weight)
     for b in range(3):
         for c in range(2):
@@ -22,7 +22,7 @@ def test_against_a_loop() -> None:
                 expected = torch.zeros(5)
                 if valid[b].any():
                     events = history[b, valid[b]]
-                    share = (events @ query[b, c, s]).softmax(0) * weight[b, 0, valid[b], s]
+                    share = (events @ query[b, c, s]).softmax(0) * weight[b, 0, s, valid[b]]
                     expected = share @ events
                 torch.testing.assert_close(found[b, c, s], expected)
 
