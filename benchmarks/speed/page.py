@@ -201,7 +201,7 @@ def sooner_piece(rows: Rows, curves: Sequence[dict[str, Any]]) -> str:
     training, evaluation = (epochs * row["fastest"]["public"][part] for part in ("train", "evaluate"))
     theirs = training + evaluation
     return (
-        f"{epochs} epochs of the public KDA + LRD with as many evaluations take {_figure(theirs)} s at the speed above, "
+        f"{epochs} epochs of the public KDA + LRD with as many evaluations take {_figure(theirs)} s at that speed, "
         f"{_figure(training)} s without evaluations. The flagship, validations included, passes {value} after "
         f"{min(ours):.0f} to {max(ours):.0f} s ({len(ours)} seeds): {theirs / max(ours):.0f} times sooner at the least."
     )
