@@ -10,6 +10,7 @@ import torch
 
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.registry import build_model
+from lrdgraph.models.sequential import SequentialRecommender
 from lrdgraph.splits import split
 from lrdgraph.training import trainer
 from lrdgraph.training.settings import TrainingSettings
@@ -59,6 +60,17 @@ def assert_same(one: tuple[Recommender, TrainingState], other: tuple[Recommender
     assert left.keys() == right.keys()
     for name, tensor in left.items():
         assert torch.equal(tensor, right[name]), name
+
+
+def test_stopped_and_started_again_with_the_optimizer_of_compiled_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SequentialRecommender, "compile_parts", lambda self: None)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    whole = run("sasrec", None, start=1, compile=True)
+    with pytest.raises(Stop):
+        run("sasrec", tmp_path, start=1, stop=2, compile=True)
+    assert_same(run("sasrec", tmp_path, start=77, compile=True), whole)
 
 
 @pytest.mark.parametrize("average", [0.0, 0.8])
