@@ -91,7 +91,7 @@ def run_ours(settings: ExperimentSettings, *, steps: int, repeats: int) -> dict[
     marks: list[list[float]] = []
 
     class Enough(Exception):
-        pass
+        """All steps are made."""
 
     def step_done(step: int, of: int) -> None:
         marks.append([time.perf_counter(), time.process_time(), positions / of])

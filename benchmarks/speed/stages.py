@@ -44,7 +44,7 @@ def train_stage(settings: ExperimentSettings, repeats: int) -> Found:
     marks: list[tuple[float, float]] = []
 
     class Enough(Exception):
-        pass
+        """All epochs are made."""
 
     def step_done(step: int, steps: int) -> None:
         marks.append((time.perf_counter(), time.process_time()))

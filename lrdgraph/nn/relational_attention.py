@@ -156,8 +156,9 @@ class RelationMixer(nn.Module):
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """From now on run :meth:`innermost` through ``torch.compile``, in blocks of one size."""
-        # what two sums read is made once: the gradient of the logits would be made anew for each of a head's columns
-        if kwargs.get("backend", "inductor") == "inductor":
+        if kwargs.get("backend", "inductor") == "inductor" and self.attend.weight.device.type == "cpu":
+            # what two sums read is made once: the gradient of the logits would be made anew for each of a head's
+            # columns; and the steps between products are called from C++, as a block of them is short
             kwargs.setdefault("options", {"realize_reads_threshold": 1, "cpp_wrapper": True})
         self._compiled = torch.compile(self.innermost, *args, dynamic=False, **kwargs)
 
