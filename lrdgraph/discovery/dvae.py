@@ -313,7 +313,7 @@ class RelationDVAE(nn.Module):
             alpha: weight of the entropy.
             skip_first: leave the first state out of the reconstruction.
         """
-        logits = self.logits(history, target[:, None].expand_as(history))
+        logits = self.logits(history, target[:, None])
         return published(logits, items, relations, history, target, negative, alpha=alpha, skip_first=skip_first)
 
     def extra_repr(self) -> str:

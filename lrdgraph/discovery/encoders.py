@@ -102,9 +102,14 @@ class AdditiveEncoder(PairEncoder):
         self.score = nn.Linear(2 * hidden_channels, num_states, bias=bias)
 
     def items(self, text: Tensor) -> ItemTerms:
-        hidden = self.project(text)
-        head, tail = self.score.weight.chunk(2, dim=1)
-        return hidden @ head.T, nn.functional.linear(hidden, tail, self.score.bias)
+        # two linear maps in a row are one, of fewer columns
+        ends = torch.cat(self.score.weight.chunk(2, dim=1))  # (2S, D)
+        projected = nn.functional.linear(text, ends @ self.project.weight)  # (n, 2S)
+        head, tail = projected.chunk(2, dim=1)
+        if self.project.bias is not None:
+            of_head, of_tail = (ends @ self.project.bias).chunk(2)
+            head, tail = head + of_head, tail + of_tail + self.score.bias
+        return head, tail
 
     def pairs(self, terms: ItemTerms, i: Tensor, j: Tensor) -> Tensor:
         head, tail = terms

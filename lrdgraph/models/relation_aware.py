@@ -135,14 +135,20 @@ class RelationAware(Recommender):
     ) -> Tensor:
         """``(B, C, D)`` what the relations say together of each candidate."""
         alone = (batch.history > 0).sum(1) == 1  # (B,)
-        if event_weight is not None or self._reads_posterior() or not bool(alone.any()):
+        if self._reads_posterior() or not bool(alone.any()):
             return self.mixer(self._summaries(batch, candidates, vectors, table, event_weight))
-        # a history of one event, unweighted, looks the same to every relation of every candidate
+        # a history of one event looks the same to all candidates, and unweighted the same to all relations
         several, pooled = ~alone, torch.empty_like(vectors)
-        pooled[alone] = self.mixer(table[batch.history[alone, -1:]])[:, None]
-        pooled[several] = self.mixer(
-            self._summaries(batch.rows(several), candidates[several], vectors[several], table, None)
-        )
+        event = table[batch.history[alone, -1:]]  # (n, 1, D)
+        weight = None if event_weight is None else event_weight[several]
+        summaries = self._summaries(batch.rows(several), candidates[several], vectors[several], table, weight)
+        if event_weight is None:
+            pooled[several], pooled[alone] = self.mixer(summaries), self.mixer(event)[:, None]
+            return pooled
+        together = torch.cat([summaries.flatten(0, 1), event * event_weight[alone, -1, :, None]])  # (n', S, D)
+        found = self.mixer(together)
+        pooled[several] = found[: -len(event)].view_as(vectors[several])
+        pooled[alone] = found[-len(event) :, None]
         return pooled
 
     def _reads_posterior(self) -> bool:

@@ -141,7 +141,9 @@ class RelationMixer(nn.Module):
         if self._compiled is None or not len(x):
             return self._plain(x).view(*lead, d)
         *whole, last = x.split(BLOCK)
-        last = F.pad(last, (0, 0, 0, 0, 0, -len(last) % BLOCK))
+        # of what is left over, half a block is worth compiling for where the same size comes again in every step
+        size = BLOCK // 2 if self.training and len(last) <= BLOCK // 2 else BLOCK
+        last = F.pad(last, (0, 0, 0, 0, 0, size - len(last)))
         return torch.cat([self._compiled(block) for block in (*whole, last)])[: len(x)].view(*lead, d)
 
     def _plain(self, x: Tensor) -> Tensor:

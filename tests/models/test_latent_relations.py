@@ -8,8 +8,8 @@ import torch
 from lrdgraph.batch import Batch
 from lrdgraph.models.kda import KDA
 from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
-from lrdgraph.models.rcf import RCF
 from lrdgraph.models.registry import build_model
+from lrdgraph.models.relation_aware import RelationAware
 from lrdgraph.nn.relational_attention import RelationMixer
 from tests.models import shop
 from tests.models.cases import lessons, requests
@@ -62,16 +62,20 @@ def test_what_is_compiled_is_the_mixer_and_weights_keep_their_names(monkeypatch:
     assert model.state_dict().keys() == names
 
 
+@pytest.mark.parametrize("name", ["rcf", "kda"])
 @pytest.mark.parametrize("lengths", [[1, 3, 1, 2], [1, 1, 1, 1], [2, 3, 2, 5], [0, 1, 4, 1]])
-def test_one_event_is_mixed_once_and_gives_the_same_numbers(lengths: list[int]) -> None:
+def test_one_event_is_mixed_once_and_gives_the_same_numbers(name: str, lengths: list[int]) -> None:
     torch.manual_seed(0)
     settings = TINY | {"num_layers": 2, "deviation": 0.5, "read_posterior": False, "objective": "published"}
-    model = build_model("rcf", shop.inputs(), settings | {"encoder": "additive"}).double()
-    assert isinstance(model, RCF)
+    model = build_model(name, shop.inputs(), settings | {"encoder": "additive"}).double()
+    assert isinstance(model, RelationAware)
+    if isinstance(model, KDA):  # decays on both sides of 0 and 1, and most between
+        for part in (model.decay.cosine, model.decay.sine):
+            torch.nn.init.normal_(part, std=4.0)
     history = torch.randint(1, 25, (4, 5))
     for row, length in enumerate(lengths):
         history[row, : 5 - length] = 0
-    batch = Batch(torch.arange(1, 5), history, torch.zeros(4, 5), torch.zeros(4, 5))
+    batch = Batch(torch.arange(1, 5), history, torch.randint(10**7, (4, 5)), torch.full((4, 5), 10**7))
     candidates, table = torch.randint(1, 25, (4, 3)), model.items()
     vectors, weight = table[candidates], torch.randn(4, 3, 16, dtype=torch.double)
 
@@ -79,8 +83,10 @@ def test_one_event_is_mixed_once_and_gives_the_same_numbers(lengths: list[int]) 
         loss, parameters = (pooled * weight).sum(), [*model.parameters()]
         return [pooled, *torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)]
 
-    once = found(model._pooled(batch, candidates, vectors, table, None))
-    for_each = found(model.mixer(model._summaries(batch, candidates, vectors, table, None)))
+    kept = model.event_weight(batch)
+    assert kept is None or float(kept.detach().std()) > 0.1
+    once = found(model._pooled(batch, candidates, vectors, table, kept))
+    for_each = found(model.mixer(model._summaries(batch, candidates, vectors, table, kept)))
     assert any(bool(gradient.any()) for gradient in once[1:])
     for got, expected in zip(once, for_each, strict=True):
         torch.testing.assert_close(got, expected)

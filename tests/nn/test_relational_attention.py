@@ -82,7 +82,7 @@ def test_compiled_layers_give_the_same_numbers(pooling: Literal["average", "max"
     mixer = RelationMixer(8, 2, 2, pooling=pooling)
     for parameter in mixer.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
-    x = torch.randn(3, BLOCK // 2, 5, 8)  # one block and a half
+    x = torch.randn(3, BLOCK // 2, 5, 8)  # one block and a half, which is a size of its own in training
 
     def found() -> list[Tensor]:
         leaf = x.clone().requires_grad_()
