@@ -147,7 +147,7 @@ class RelationAware(Recommender):
             return pooled
         together = torch.cat([summaries.flatten(0, 1), event * event_weight[alone, -1, :, None]])  # (n', S, D)
         found = self.mixer(together)
-        pooled[several] = found[: -len(event)].view_as(vectors[several])
+        pooled[several] = found[: -len(event)].view(-1, *vectors.shape[1:])
         pooled[alone] = found[-len(event) :, None]
         return pooled
 

@@ -33,7 +33,7 @@ def relational_attention(history: Tensor, valid: Tensor, query: Tensor, weight: 
     # finite, so that a history without events has no NaN in its gradient
     attention = logits.masked_fill(away, torch.finfo(logits.dtype).min).softmax(-1).masked_fill(away, 0)
     if weight is not None:
-        attention = (attention.view(b, c, s, -1) * weight).view(b, c * s, -1)
+        attention = (attention.view(b, c, s, valid.size(1)) * weight).view(b, c * s, valid.size(1))
     return (attention @ history).view(b, c, s, d)
 
 

@@ -1,0 +1,185 @@
+r"""Train the public LRD code and our published mode from the same weights on the same batches, and record both.
+
+    python benchmarks/public/side_by_side.py PUBLIC --data ../shared/data/office --model kda-lrd --epochs 45 \
+        --out benchmarks/results/side-by-side-kda-lrd.json
+
+``PUBLIC`` is a checkout of github.com/ysh-1998/LRD. Its first weights and every batch that its data set draws,
+negatives and triples included, are given to our model as well; each side has its own optimizer. So what differs between
+the two is arithmetic alone, and, between this and a run of ours, what is drawn and what the negatives avoid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.public.accuracy import ranked
+from benchmarks.public.theirs import MODELS, ROOT, load, prepare
+from lrdgraph.batch import Batch
+from lrdgraph.experiment.provenance import provenance
+from lrdgraph.experiment.run import build_inputs, load_corpus
+from lrdgraph.experiment.settings import read_experiment
+from lrdgraph.models.registry import build_model
+from lrdgraph.models.relation_aware import RelationAware
+from lrdgraph.models.triples import Triples
+from lrdgraph.splits import split
+from lrdgraph.storage import write_json
+from lrdgraph.training.trainer import _Loop, validate
+
+RELATIONS = {"complement": "r_complement", "substitute": "r_substitute", "category": "i_category", "brand": "i_brand"}
+
+
+class Given(nn.Module):
+    """Answers in place of a sampler; what is asked of the sampler itself is passed on."""
+
+    def __init__(self, sampler: nn.Module) -> None:
+        super().__init__()
+        self.sampler, self.answers = sampler, [Tensor()]
+
+    @property
+    def head(self) -> Tensor:
+        return self.sampler.head  # type: ignore[return-value]
+
+    def forward(self, *_: object) -> Any:
+        return self.answers.pop(0)
+
+
+class Pair:
+    """Both models, and how ids, relations and values of the public one stand in ours."""
+
+    def __init__(self, name: str, ours: RelationAware, theirs: Any, train: Any, data: Path, corpus: Any) -> None:
+        self.name, self.ours, self.theirs, self.train = name, ours, theirs, train
+        public, slots = train.corpus, ours.slots
+        names = {
+            int(line.split()[1]): line.split()[0] for line in (data / "Office.item2index").read_text().splitlines()
+        }
+        self.item = np.zeros(public.n_items, dtype=np.int64)
+        self.item[1:] = corpus.items.index([names[index] for index in range(1, public.n_items)])
+        self.user = np.zeros(public.n_users, dtype=np.int64)
+        self.user[1:] = corpus.users.index([str(index) for index in range(1, public.n_users)])
+        graph = ours.inputs.need_graph(name)
+        known = [graph.relations[slot].name for slot in (*slots.between, *slots.attribute)]
+        first = [0, *(1 + public.relations.index(RELATIONS[relation]) for relation in known)]
+        self.relation = [*first, *range(len(first), len(ours.relations))]  # row of theirs for each of ours
+        self.value = {0: 0}  # row of ours for each entity of theirs that is a value
+        for item, values in train.item_val_dict.items():
+            for slot, row in enumerate(ours.values.rows[self.item[item], :, 0].tolist()):
+                self.value[int(values[first[1 + len(slots.between) + slot]])] = row
+        ours.unseen, ours.triples = Given(ours.unseen), Given(ours.triples)  # type: ignore[assignment]
+
+    def copy_weights(self) -> None:
+        """Give ours the weights of the public model."""
+        theirs, state = self.theirs.state_dict(), {k: v.clone() for k, v in self.ours.state_dict().items()}
+        entity = theirs["entity_embeddings.weight"]
+        state["items.free.weight"][self.item] = entity[: len(self.item)]
+        state["values.table.weight"][list(self.value.values())] = entity[list(self.value)]
+        state["users.weight"][self.user] = theirs["user_embeddings.weight"]
+        state["bias"][self.item] = theirs["item_bias.weight"][: len(self.item), 0]
+        state["relations"] = theirs["relation_embeddings.weight"][self.relation]
+        state["mixer.attend.weight"] = torch.cat([theirs[f"attn_head.{part}_linear.weight"] for part in "qkv"])
+        for part in ("weight", "bias"):
+            for mine, other in (("inner", "W1"), ("outer", "W2"), ("norm", "layer_norm")):
+                state[f"mixer.{mine}.{part}"] = theirs[f"{other}.{part}"]
+            if self.name.endswith("-lrd"):
+                state[f"latent.dvae.encoder.project.{part}"] = theirs[f"project_layer_1.{part}"]
+                state[f"latent.dvae.encoder.score.{part}"] = theirs[f"project_layer_2.{part}"][self.relation]
+        if self.name.startswith("kda"):
+            for mine, other in (("cosine", "real"), ("sine", "imag")):
+                weight = theirs[f"relational_dynamic_aggregation.freq_{other}.weight"]
+                state[f"decay.{mine}"] = weight[self.relation]
+        self.ours.load_state_dict(state)
+
+    def batches(self, rows: np.ndarray) -> tuple[dict[str, Any], Batch]:
+        """One batch as each side reads it; our samplers will answer with what the public one drew."""
+        data, length = self.train.data, self.ours.max_length
+        feed = self.train.collate_batch([self.train[row] for row in rows])
+        history, time, negative = (np.zeros((len(rows), length), dtype=np.int64) for _ in range(3))
+        for at, row in enumerate(rows):
+            events = len(data["item_his"][row])
+            history[at, -events:], time[at, -events:] = self.item[data["item_his"][row]], data["time_his"][row]
+            if "neg_his_items" in feed:
+                negative[at, -events:] = self.item[feed["neg_his_items"][at, :events]]
+        given = {key: torch.from_numpy(self.item[feed[key].numpy()]) for key in ("item_id", "head_id", "tail_id")}
+        relation = torch.tensor([self.relation.index(int(row)) for row in feed["relation_id"]])
+        value = torch.tensor([self.value[int(entity)] for entity in feed["value_id"]])
+        self.ours.unseen.answers = [given["item_id"][:, 1:], torch.from_numpy(negative)]  # type: ignore[assignment]
+        self.ours.triples.answers = [Triples(given["head_id"], given["tail_id"], relation, value)]  # type: ignore[assignment]
+        target = torch.zeros(len(rows), length, dtype=torch.int64)
+        target[:, -1] = given["item_id"][:, 0]
+        moment = torch.from_numpy(np.asarray(data["time"])[rows])[:, None].expand(-1, length)
+        user = torch.from_numpy(self.user[feed["user_id"].numpy()])
+        return feed, Batch(user, torch.from_numpy(history), torch.from_numpy(time), moment, target)
+
+
+def main() -> None:
+    """Train both, and write the record after each epoch."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("public", type=Path, help="checkout of the public LRD code")
+    parser.add_argument("--data", type=Path, required=True, help="folder of Office in ReChorus format")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--model", default="kda-lrd", choices=list(MODELS))
+    parser.add_argument("--seed", type=int, default=2019, help="of the public code's weights and draws")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--evaluate", type=int, nargs="*", help="epochs after which to rank; the last by default")
+    chosen = parser.parse_args()
+    out, data, name = chosen.out.resolve(), chosen.data.resolve(), chosen.model
+    file = ROOT / f"benchmarks/experiments/office-{name}-published.toml"
+    settings = read_experiment(file, data=str(data), seed=chosen.seed)
+    corpus = load_corpus(settings)
+    parts = split(corpus)
+    ours = build_model(settings.model_name, build_inputs(settings, corpus, parts), settings.model_values)
+    record: dict[str, Any] = {"model": name, "seed": chosen.seed, "corpus": corpus.fingerprint, "log": []}
+    with tempfile.TemporaryDirectory() as held:
+        folder = Path(held)
+        prepare(data, folder)
+        theirs, phases, runner = load(name, chosen.public.resolve(), folder, chosen.seed)
+        train = phases["train"]
+        pair = Pair(name, ours, theirs, train, data, corpus)
+        pair.copy_weights()
+        steps = -(-len(train) // settings.training.batch_size)
+        mine, other = (
+            _Loop(ours, settings.training, steps, torch.device("cpu")).optimizer,
+            runner._build_optimizer(theirs),
+        )
+        for epoch in range(1, chosen.epochs + 1):
+            train.actions_before_epoch()
+            theirs.train(), ours.train()
+            losses = []
+            for rows in np.array_split(np.random.permutation(len(train)), steps):  # noqa: NPY002 - as the public code draws
+                feed, batch = pair.batches(rows)
+                other.zero_grad()
+                public = theirs.loss(theirs(feed))[0]
+                public.backward()
+                other.step()
+                mine.zero_grad()
+                terms = ours.loss(batch)
+                terms["total"].backward()
+                mine.step()
+                losses.append((float(public.detach()), float(terms["total"].detach())))
+            means, gap = np.mean(losses, 0).tolist(), float(np.abs(np.diff(losses)).max())
+            entry: dict[str, Any] = {
+                "epoch": epoch,
+                "public": {"loss": means[0]},
+                "ours": {"loss": means[1]},
+                "gap": gap,
+            }
+            if epoch in (chosen.evaluate or [chosen.epochs]):
+                for phase, role in (("dev", "validation"), ("test", "test")):
+                    entry["public"][role] = ranked(runner, theirs, phases[phase])
+                    entry["ours"][role] = validate(ours, parts, role, settings.evaluation).metrics
+            record["log"].append(entry)
+            write_json(out, record | provenance())
+            print(json.dumps(entry), flush=True)
+
+
+if __name__ == "__main__":
+    main()
