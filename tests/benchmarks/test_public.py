@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from benchmarks.public.accuracy import kept, means, posterior, ranked
+from benchmarks.public.side_by_side import Pair
+from tests.models import parity
+from tests.models.test_parity import TERMS, recorded
 
 
 class Theirs(nn.Module):
@@ -57,3 +63,53 @@ def test_ranking_takes_no_gradient() -> None:
             return {f"{metric}@{k}": torch.tensor(0.5) for metric in metrics for k in cut}
 
     assert ranked(Runner(), nn.Identity(), None) == {"NDCG@5": 0.5, "NDCG@10": 0.5, "HR@5": 0.5, "HR@10": 0.5}
+
+
+class Train:
+    """The recorded batch as the public data set gives it: padded on the right, with its own ids."""
+
+    def __init__(self, name: str) -> None:
+        latent = [0] * (parity.LATENT if name.endswith("-lrd") else 0)
+        relations = ["r_complement", "r_substitute", "i_category", "i_brand"]
+        self.corpus = SimpleNamespace(n_items=parity.ITEMS + 1, n_users=parity.USERS + 1, relations=relations)
+        values = {n: (13 + parity.CATEGORY.get(n, 0), 17 + parity.BRAND.get(n, 0)) for n in range(1, parity.ITEMS + 1)}
+        self.item_val_dict = {item: [0, 0, 0, *two, *latent] for item, two in values.items()}
+        self.feed = recorded(name, "batch")
+        real = self.feed["history_items"] > 0
+        negative = torch.zeros_like(self.feed["neg_his_items"])
+        for row, mine in enumerate(real):
+            negative[row, : mine.sum()] = self.feed["neg_his_items"][row, mine]
+        self.feed["neg_his_items"] = negative
+        pairs = list(zip(self.feed["history_items"], 10**8 - self.feed["seconds"], real, strict=True))
+        self.data = {"item_his": [items[mine].tolist() for items, _, mine in pairs], "time": np.full(len(real), 10**8)}
+        self.data["time_his"] = [times[mine].tolist() for _, times, mine in pairs]
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+    def collate_batch(self, rows: list[int]) -> dict[str, Tensor]:
+        return {key: value[rows] for key, value in self.feed.items()}
+
+
+@pytest.mark.parametrize("name", parity.MODELS)
+def test_side_by_side_both_compute_the_same(name: str, tmp_path: Path) -> None:
+    lines = "".join(f"i{n}\t{n}\n" for n in range(1, parity.ITEMS + 1))
+    (tmp_path / "Office.item2index").write_text(lines, encoding="utf-8")
+    weights, expected = recorded(name, "weight"), recorded(name, "out")
+    expected["discovery/total"] = expected.pop("discovery", torch.empty(0))
+    ours, train = parity.ours(name, weights), Train(name)
+    ours.max_length = train.feed["history_items"].size(1)
+    users = SimpleNamespace(index=lambda ids: np.array([int(n) for n in ids]))
+    corpus = SimpleNamespace(items=parity.shop().items, users=users)
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.normal_()
+    pair = Pair(name, ours, SimpleNamespace(state_dict=lambda: weights), train, tmp_path, corpus)
+    pair.copy_weights()
+    rows = np.arange(len(train.data["time"]))[::-1].copy()
+    feed, batch = pair.batches(rows)
+    torch.testing.assert_close(ours.score(batch, feed["item_id"]), expected["scores"].flip(0), rtol=0, atol=1e-8)
+    found = ours.loss(batch)
+    for term in TERMS:
+        if expected[term].numel():
+            assert abs(float(found[term].detach() - expected[term])) < 1e-8, term
