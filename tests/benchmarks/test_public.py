@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,3 +114,19 @@ def test_side_by_side_both_compute_the_same(name: str, tmp_path: Path) -> None:
     for term in TERMS:
         if expected[term].numel():
             assert abs(float(found[term].detach() - expected[term])) < 1e-8, term
+
+
+def test_the_page_says_what_the_side_by_side_record_says() -> None:
+    root = Path(__file__).resolve().parents[2]
+    log = json.loads((root / "benchmarks/results/side-by-side-kda-lrd.json").read_text(encoding="utf-8"))["log"]
+    page = (root / "docs/results.md").read_text(encoding="utf-8")
+    ranked = [entry for entry in log if "validation" in entry["public"]]
+    assert ranked
+    for entry in ranked:
+        sides = [(entry["public"], "NDCG@5"), (entry["ours"], "candidates-99/NDCG@5")]
+        loss = [f"{side['loss']:.3f}" for side, _ in sides]
+        accuracy = [f"{side[role][metric]:.4f}" for role in ("validation", "test") for side, metric in sides]
+        assert f"| {entry['epoch']} | {' | '.join(loss + accuracy)} |" in page
+    apart = max(abs(entry["public"]["loss"] - entry["ours"]["loss"]) for entry in log)
+    assert f"steps differ by {math.ceil(log[0]['gap'] * 1e4) / 1e4} at most" in page.replace("\n", " ")
+    assert f"by {apart:.3f} at most in the mean of an epoch" in page.replace("\n", " ")
