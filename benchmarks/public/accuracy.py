@@ -10,24 +10,18 @@ Each epoch is written as it ends, of a model with latent relations with the term
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks.public.theirs import MODELS, load, prepare
+from benchmarks.public.theirs import load, options, prepare
 
 
 def main() -> None:
     """Train, and write the record after each epoch."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("public", type=Path, help="checkout of the public LRD code")
-    parser.add_argument("--data", type=Path, required=True, help="folder of Office in ReChorus format")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--model", default="kda-lrd", choices=list(MODELS))
-    parser.add_argument("--seed", type=int, default=2020)
+    parser = options(__doc__, seed=2020)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--evaluate", type=int, nargs="*", help="epochs after which to rank; all of them by default")
     chosen = parser.parse_args()

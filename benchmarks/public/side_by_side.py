@@ -10,7 +10,6 @@ the two is arithmetic alone, and, between this and a run of ours, what is drawn 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.public.accuracy import ranked
-from benchmarks.public.theirs import MODELS, ROOT, load, prepare
+from benchmarks.public.theirs import ROOT, load, options, prepare
 from lrdgraph.batch import Batch
 from lrdgraph.experiment.provenance import provenance
 from lrdgraph.experiment.run import build_inputs, load_corpus
@@ -33,7 +32,7 @@ from lrdgraph.models.relation_aware import RelationAware
 from lrdgraph.models.triples import Triples
 from lrdgraph.splits import split
 from lrdgraph.storage import write_json
-from lrdgraph.training.trainer import _Loop, validate
+from lrdgraph.training.trainer import build_optimizer, validate
 
 RELATIONS = {"complement": "r_complement", "substitute": "r_substitute", "category": "i_category", "brand": "i_brand"}
 
@@ -54,25 +53,17 @@ class Given(nn.Module):
 
 
 class Pair:
-    """Both models, and how ids, relations and values of the public one stand in ours."""
+    """Both models, and how relations and values of the public one stand in ours; people and items have the same ids."""
 
-    def __init__(self, name: str, ours: RelationAware, theirs: Any, train: Any, data: Path, corpus: Any) -> None:
+    def __init__(self, name: str, ours: RelationAware, theirs: Any, train: Any) -> None:
         self.name, self.ours, self.theirs, self.train = name, ours, theirs, train
-        public, slots = train.corpus, ours.slots
-        names = {
-            int(line.split()[1]): line.split()[0] for line in (data / "Office.item2index").read_text().splitlines()
-        }
-        self.item = np.zeros(public.n_items, dtype=np.int64)
-        self.item[1:] = corpus.items.index([names[index] for index in range(1, public.n_items)])
-        self.user = np.zeros(public.n_users, dtype=np.int64)
-        self.user[1:] = corpus.users.index([str(index) for index in range(1, public.n_users)])
-        graph = ours.inputs.need_graph(name)
+        slots, graph = ours.slots, ours.inputs.need_graph(name)
         known = [graph.relations[slot].name for slot in (*slots.between, *slots.attribute)]
-        first = [0, *(1 + public.relations.index(RELATIONS[relation]) for relation in known)]
+        first = [0, *(1 + train.corpus.relations.index(RELATIONS[relation]) for relation in known)]
         self.relation = [*first, *range(len(first), len(ours.relations))]  # row of theirs for each of ours
         self.value = {0: 0}  # row of ours for each entity of theirs that is a value
         for item, values in train.item_val_dict.items():
-            for slot, row in enumerate(ours.values.rows[self.item[item], :, 0].tolist()):
+            for slot, row in enumerate(ours.values.rows[item, :, 0].tolist()):
                 self.value[int(values[first[1 + len(slots.between) + slot]])] = row
         ours.unseen, ours.triples = Given(ours.unseen), Given(ours.triples)  # type: ignore[assignment]
 
@@ -80,10 +71,10 @@ class Pair:
         """Give ours the weights of the public model."""
         theirs, state = self.theirs.state_dict(), {k: v.clone() for k, v in self.ours.state_dict().items()}
         entity = theirs["entity_embeddings.weight"]
-        state["items.free.weight"][self.item] = entity[: len(self.item)]
+        state["items.free.weight"] = entity[: len(state["bias"])]
         state["values.table.weight"][list(self.value.values())] = entity[list(self.value)]
-        state["users.weight"][self.user] = theirs["user_embeddings.weight"]
-        state["bias"][self.item] = theirs["item_bias.weight"][: len(self.item), 0]
+        state["users.weight"] = theirs["user_embeddings.weight"]
+        state["bias"] = theirs["item_bias.weight"][: len(state["bias"]), 0]
         state["relations"] = theirs["relation_embeddings.weight"][self.relation]
         state["mixer.attend.weight"] = torch.cat([theirs[f"attn_head.{part}_linear.weight"] for part in "qkv"])
         for part in ("weight", "bias"):
@@ -105,29 +96,23 @@ class Pair:
         history, time, negative = (np.zeros((len(rows), length), dtype=np.int64) for _ in range(3))
         for at, row in enumerate(rows):
             events = len(data["item_his"][row])
-            history[at, -events:], time[at, -events:] = self.item[data["item_his"][row]], data["time_his"][row]
+            history[at, -events:], time[at, -events:] = data["item_his"][row], data["time_his"][row]
             if "neg_his_items" in feed:
-                negative[at, -events:] = self.item[feed["neg_his_items"][at, :events]]
-        given = {key: torch.from_numpy(self.item[feed[key].numpy()]) for key in ("item_id", "head_id", "tail_id")}
+                negative[at, -events:] = feed["neg_his_items"][at, :events]
         relation = torch.tensor([self.relation.index(int(row)) for row in feed["relation_id"]])
         value = torch.tensor([self.value[int(entity)] for entity in feed["value_id"]])
-        self.ours.unseen.answers = [given["item_id"][:, 1:], torch.from_numpy(negative)]  # type: ignore[assignment]
-        self.ours.triples.answers = [Triples(given["head_id"], given["tail_id"], relation, value)]  # type: ignore[assignment]
+        triples = Triples(feed["head_id"], feed["tail_id"], relation, value)
+        self.ours.unseen.answers = [feed["item_id"][:, 1:], torch.from_numpy(negative)]  # type: ignore[assignment]
+        self.ours.triples.answers = [triples]  # type: ignore[assignment]
         target = torch.zeros(len(rows), length, dtype=torch.int64)
-        target[:, -1] = given["item_id"][:, 0]
+        target[:, -1] = feed["item_id"][:, 0]
         moment = torch.from_numpy(np.asarray(data["time"])[rows])[:, None].expand(-1, length)
-        user = torch.from_numpy(self.user[feed["user_id"].numpy()])
-        return feed, Batch(user, torch.from_numpy(history), torch.from_numpy(time), moment, target)
+        return feed, Batch(feed["user_id"], torch.from_numpy(history), torch.from_numpy(time), moment, target)
 
 
 def main() -> None:
     """Train both, and write the record after each epoch."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("public", type=Path, help="checkout of the public LRD code")
-    parser.add_argument("--data", type=Path, required=True, help="folder of Office in ReChorus format")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--model", default="kda-lrd", choices=list(MODELS))
-    parser.add_argument("--seed", type=int, default=2019, help="of the public code's weights and draws")
+    parser = options(__doc__, seed=2019)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--evaluate", type=int, nargs="*", help="epochs after which to rank; the last by default")
     chosen = parser.parse_args()
@@ -143,16 +128,15 @@ def main() -> None:
         prepare(data, folder)
         theirs, phases, runner = load(name, chosen.public.resolve(), folder, chosen.seed)
         train = phases["train"]
-        pair = Pair(name, ours, theirs, train, data, corpus)
+        pair = Pair(name, ours, theirs, train)
         pair.copy_weights()
         steps = -(-len(train) // settings.training.batch_size)
-        mine, other = (
-            _Loop(ours, settings.training, steps, torch.device("cpu")).optimizer,
-            runner._build_optimizer(theirs),
-        )
+        ours.compile_parts()
+        mine, other = build_optimizer(ours, settings.training), runner._build_optimizer(theirs)
         for epoch in range(1, chosen.epochs + 1):
             train.actions_before_epoch()
-            theirs.train(), ours.train()
+            theirs.train()
+            ours.train()
             losses = []
             for rows in np.array_split(np.random.permutation(len(train)), steps):  # noqa: NPY002 - as the public code draws
                 feed, batch = pair.batches(rows)

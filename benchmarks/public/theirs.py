@@ -17,6 +17,17 @@ FLAGS = {"emb_size": 64, "include_attr": 1, "include_val": 1, "l2": 1e-6, "num_h
 FLAGS |= {"history_max": 20, "dataset": "Office", "num_workers": 0, "pin_memory": 0, "only_predict": 0, "regenerate": 1}
 
 
+def options(about: str | None, seed: int) -> argparse.ArgumentParser:
+    """What every program beside this file that trains the public code is told; ``about`` is its docstring."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
+    parser.add_argument("public", type=Path, help="checkout of the public LRD code")
+    parser.add_argument("--data", type=Path, required=True, help="folder of Office in ReChorus format")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--model", default="kda-lrd", choices=list(MODELS))
+    parser.add_argument("--seed", type=int, default=seed, help="of the public code's weights and draws")
+    return parser
+
+
 def load(name: str, code: Path, folder: Path, seed: int = 2019) -> tuple[Any, dict[str, Any], Any]:
     """Model, data by phase, and runner of a checkout ``code``, which needs pandas and tqdm; it works in ``folder/src``.
 

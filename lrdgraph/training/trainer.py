@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrdgraph import distributed
 from lrdgraph.batch import epoch_order, training_batch, training_instances, training_windows
@@ -172,22 +172,28 @@ def _need_compiler(device: torch.device) -> None:
         raise ConfigError("[training] compile needs a C++ compiler, as g++; install one, or leave compile out.")
 
 
+def build_optimizer(model: nn.Module, settings: TrainingSettings) -> LazyAdam:
+    """The optimizer of the settings over what of a model is trained; weight decay is on matrices alone."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    held = [g for g in groups if g["params"]]
+    decoupled, fused = settings.optimizer == "adamw", settings.compile or None
+    return LazyAdam(held, decoupled=decoupled, lr=settings.learning_rate, fused=fused)
+
+
 class _Loop:
     """The moving parts of a run: optimizer, learning rate, averaged weights and the best ones."""
 
     def __init__(self, model: Recommender, settings: TrainingSettings, steps: int, device: torch.device) -> None:
         self.model, self.settings, self.steps, self.device = model, settings, steps, device
-        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for _, p in named if p.dim() > 1], "weight_decay": settings.weight_decay},
-            {"params": [p for _, p in named if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        held = [g for g in groups if g["params"]]
-        decoupled, fused = settings.optimizer == "adamw", settings.compile or None
-        self.optimizer = LazyAdam(held, decoupled=decoupled, lr=settings.learning_rate, fused=fused)
+        self.optimizer = build_optimizer(model, settings)
         if settings.compile:
             _need_compiler(device)
             model.compile_parts()
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         self.average = {n: p.detach().clone() for n, p in named} if settings.average else {}
         self.best: dict[str, Tensor] = {}
 

@@ -67,12 +67,12 @@ def test_ranking_takes_no_gradient() -> None:
 
 
 class Train:
-    """The recorded batch as the public data set gives it: padded on the right, with its own ids."""
+    """The recorded batch as the public data set gives it: padded on the right."""
 
     def __init__(self, name: str) -> None:
         latent = [0] * (parity.LATENT if name.endswith("-lrd") else 0)
         relations = ["r_complement", "r_substitute", "i_category", "i_brand"]
-        self.corpus = SimpleNamespace(n_items=parity.ITEMS + 1, n_users=parity.USERS + 1, relations=relations)
+        self.corpus = SimpleNamespace(relations=relations)
         values = {n: (13 + parity.CATEGORY.get(n, 0), 17 + parity.BRAND.get(n, 0)) for n in range(1, parity.ITEMS + 1)}
         self.item_val_dict = {item: [0, 0, 0, *two, *latent] for item, two in values.items()}
         self.feed = recorded(name, "batch")
@@ -93,19 +93,15 @@ class Train:
 
 
 @pytest.mark.parametrize("name", parity.MODELS)
-def test_side_by_side_both_compute_the_same(name: str, tmp_path: Path) -> None:
-    lines = "".join(f"i{n}\t{n}\n" for n in range(1, parity.ITEMS + 1))
-    (tmp_path / "Office.item2index").write_text(lines, encoding="utf-8")
+def test_side_by_side_both_compute_the_same(name: str) -> None:
     weights, expected = recorded(name, "weight"), recorded(name, "out")
     expected["discovery/total"] = expected.pop("discovery", torch.empty(0))
     ours, train = parity.ours(name, weights), Train(name)
     ours.max_length = train.feed["history_items"].size(1)
-    users = SimpleNamespace(index=lambda ids: np.array([int(n) for n in ids]))
-    corpus = SimpleNamespace(items=parity.shop().items, users=users)
     with torch.no_grad():
         for parameter in ours.parameters():
             parameter.normal_()
-    pair = Pair(name, ours, SimpleNamespace(state_dict=lambda: weights), train, tmp_path, corpus)
+    pair = Pair(name, ours, SimpleNamespace(state_dict=lambda: weights), train)
     pair.copy_weights()
     rows = np.arange(len(train.data["time"]))[::-1].copy()
     feed, batch = pair.batches(rows)
