@@ -16,7 +16,7 @@ from lrdgraph.experiment import ExperimentSettings, experiment_settings
 from lrdgraph.experiment.run import load_corpus
 from lrdgraph.storage import atomic_file, read_json, write_json
 
-NEEDED = {"name", "seed", "metrics", "buckets", "corpus", "parameters", "seconds", "peak_memory_gb", "settings"}
+NEEDED = {"name", "seed", "epochs", "metrics", "buckets", "corpus", "parameters", "seconds", "peak_memory_gb", "settings"}
 
 
 def record_path(results: Path, name: str, seed: int) -> Path:
@@ -87,17 +87,24 @@ def evaluations(path: Path, held: dict[str, Any]) -> dict[str, Evaluation]:
 _DECIDE_NOTHING = {("data", "source"), ("training", "device"), ("training", "compile")}
 
 
-def difference(held: dict[str, Any], wanted: ExperimentSettings) -> str:
+def difference(held: dict[str, Any], wanted: ExperimentSettings, epochs: int = 0) -> str:
     """In which setting that decides a result ``held`` settings differ from those wanted; empty for none.
 
     A setting that did not exist when they were held had its default. Name, place of the data, device and
-    compiler decide nothing.
+    compiler decide nothing; nor does more patience for a run that came to its last epoch without it.
+
+    Args:
+        held: settings as they were kept.
+        wanted: settings now.
+        epochs: how many the run of the held settings came to; 0 where that is not known.
     """
     try:
         was = to_dict(experiment_settings(held))
     except ConfigError as error:
         return f"was run by other code ({str(error).rstrip('.')})"
     now = to_dict(wanted)
+    if epochs == was["training"]["epochs"] and 0 < was["training"]["patience"] < wanted.training.patience:
+        was["training"]["patience"] = wanted.training.patience
     for section, values in now.items():
         if section == "name" or not isinstance(values, dict):
             continue
@@ -111,7 +118,7 @@ def difference(held: dict[str, Any], wanted: ExperimentSettings) -> str:
 def stale(path: Path, wanted: ExperimentSettings, fingerprint: str) -> str:
     """Why a record does not stand for a run of these settings on this corpus; empty if it does."""
     held = read_record(path)
-    changed = difference(held["settings"], wanted)
+    changed = difference(held["settings"], wanted, held["epochs"])
     if changed:
         return changed
     if held["corpus"]["fingerprint"] != fingerprint:

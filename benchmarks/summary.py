@@ -131,7 +131,7 @@ def _line(table: Table, row: Row) -> Line:
     for path, held in found:
         settings = held["settings"]
         settings = settings | {"training": settings["training"] | {"seed": wanted.training.seed}}
-        if other := difference(settings, wanted):
+        if other := difference(settings, wanted, held["epochs"]):
             return Line(row, (), (), expected, f"{path.name} {other}")
     if len({held["corpus"]["fingerprint"] for _, held in found}) > 1:
         raise DataError(f"The runs of '{row.name}' are of different corpora; run all of them on one.")
