@@ -16,7 +16,18 @@ from lrdgraph.experiment import ExperimentSettings, experiment_settings
 from lrdgraph.experiment.run import load_corpus
 from lrdgraph.storage import atomic_file, read_json, write_json
 
-NEEDED = {"name", "seed", "epochs", "metrics", "buckets", "corpus", "parameters", "seconds", "peak_memory_gb", "settings"}
+NEEDED = {
+    "name",
+    "seed",
+    "epochs",
+    "metrics",
+    "buckets",
+    "corpus",
+    "parameters",
+    "seconds",
+    "peak_memory_gb",
+    "settings",
+}
 
 
 def record_path(results: Path, name: str, seed: int) -> Path:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,13 @@ import pytest
 from benchmarks import run as run_module
 from benchmarks.plan import read_table
 from benchmarks.processes import NotDone, Processes, work_off
-from benchmarks.records import curve, evaluations, read_record
+from benchmarks.records import curve, difference, evaluations, read_record
 from benchmarks.run import main
+from lrdgraph.config import to_dict
 from lrdgraph.errors import DataError
+from lrdgraph.experiment import ExperimentSettings
 from lrdgraph.storage import read_json, write_json
+from lrdgraph.training.settings import TrainingSettings
 from tests.benchmarks.worlds import InProcess, write_benchmarks
 from tests.conftest import ROOT
 
@@ -116,6 +120,7 @@ def test_a_record_that_was_lost_is_made_from_its_run(copied: Path) -> None:
     ("change", "message"),
     [
         (lambda r: r["settings"]["training"].update(epochs=7), r"has \[training\] epochs = 7 where 3 is asked for"),
+        (lambda r: r["settings"]["training"].update(patience=2), None),
         (lambda r: r["settings"]["model"].update(dropout=0.9), r"has \[model\] dropout = 0.9 where 0"),
         (lambda r: r["settings"]["model"].update(gone=1), r"was run by other code"),
         (lambda r: r["corpus"].update(fingerprint="0" * 64), "is of corpus 000000000000 where"),
@@ -146,6 +151,19 @@ def test_a_result_that_does_not_stand_for_its_run_is_named_and_replaced_by_force
         assert InProcess.done == [("shop-sasrec-seed0", "train"), ("shop-sasrec-seed0", "evaluate")]
         assert not mark.exists()
         assert read_json(path)["metrics"] == good["metrics"], "the run was made anew, and is as it was"
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "epochs", "same"),
+    [(10, 20, 60, True), (10, 20, 43, False), (10, 20, 0, False), (20, 10, 60, False), (0, 20, 60, False)],
+)
+def test_more_patience_is_none_for_a_run_that_came_to_its_last_epoch(
+    held: int, asked: int, epochs: int, same: bool
+) -> None:
+    training = TrainingSettings(epochs=60, patience=asked)
+    wanted = ExperimentSettings(training=training)
+    kept = to_dict(replace(wanted, training=replace(training, patience=held)))
+    assert (difference(kept, wanted, epochs) == "") == same
 
 
 def test_without_ranks_a_result_is_run_again_by_force(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
