@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
-from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,6 +31,7 @@ from lrdgraph.models.evidence import (
     history_pairs,
     last_columns,
 )
+from lrdgraph.models.flagship_settings import FlagshipSettings
 from lrdgraph.models.frozen import train_first
 from lrdgraph.models.inputs import ModelInputs, discovery_text
 from lrdgraph.models.joint_discovery import check_discovery, joint_discovery
@@ -42,79 +41,21 @@ from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.registry import register
 from lrdgraph.models.sampled_graph import SampledGraph, posterior_of_pairs
 from lrdgraph.models.sampled_step import candidate_evidence, sampled_terms, vectors_everywhere
-from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
+from lrdgraph.models.sequential import SequentialRecommender
 from lrdgraph.nn.catalogue_loss import Added
+from lrdgraph.nn.recurrent import RecurrentEncoder
 from lrdgraph.nn.relational_conv import RelationalAdjacency, RelationalConv
 from lrdgraph.nn.sparse_products import Pattern
 from lrdgraph.nn.time import DecayKernel
-
-
-@dataclass(frozen=True)
-class FlagshipSettings(SequentialSettings):
-    """Settings of the flagship; see :class:`SequentialSettings` for the rest.
-
-    Attributes:
-        graph_layers: relational convolutions; 0 for none.
-        fanout: 0 weighs and convolves the whole graph at each step. For large catalogues, with the loss
-            ``"shared-cross-entropy"``: at most so many edges into each node that a step touches, drawn anew each time,
-            or −1 for all of them. Scores are computed with all edges.
-        evidence: whether scores read the edges from history to candidate.
-        evidence_length: how many of the most recent events they leave from.
-        num_latent: ``K``; 0 for no latent relations.
-        latent: ``"discovered"`` edges carry the DVAE's posterior, ``"fixed"`` edges all weigh the same (a control).
-        text_neighbours, two_hop_neighbours: candidate pairs per item from nearest texts and from the predefined graph.
-        cooccurrence_neighbours: candidate pairs per item from training histories. A pair that one person's events alone
-            would make is no edge for the convolution, nor for that person in training.
-        encoder, decoder, discovery_channels, none_state, beta: of the DVAE.
-        discovery_prior: ``"texts"`` begins with, and stays near, what texts alone say of a pair
-            (:func:`lrdgraph.discovery.text_prior.start_from_texts`); ``"uniform"`` begins at random.
-        decoder_scale: the decoder reads item vectors times a learnt number, which begins so; they are short.
-        discovery_text: ``"shuffled"`` deals the texts that discovery and candidate pairs read to the items at random (a
-            control); item vectors read their own in any case.
-        objective: ``"elbo"``, or ``"published"``, that of the public LRD code, which knows no "none" state.
-        estimator: ``"exact"`` sums over the relations, ``"gumbel"`` draws one; for many relations.
-        warm_up_epochs: in so many first ones the ELBO is trained as :func:`lrdgraph.discovery.objectives.guided` says.
-        discovery_training: ``"joint"``, or ``"first"``: alone, before the first epoch, and then frozen.
-        discovery_weight: λ of the joint loss.
-        discovery_pairs: history pairs that the discovery loss sees in a step.
-        knowledge_weight: γ of the joint loss.
-        knowledge_edges: predefined edges that the knowledge loss sees in a step.
-    """
-
-    graph_layers: int = 1
-    fanout: Annotated[int, Ge(-1)] = 0
-    evidence: bool = True
-    evidence_length: int = 20
-    num_latent: int = 5
-    latent: Literal["discovered", "fixed"] = "discovered"
-    text_neighbours: int = 30
-    two_hop_neighbours: int = 0
-    cooccurrence_neighbours: int = 0
-    encoder: str = "interaction"
-    decoder: str = "distmult"
-    discovery_channels: int = 32
-    none_state: bool = True
-    beta: float = 1.0
-    discovery_prior: Literal["texts", "uniform"] = "texts"
-    decoder_scale: float = 3.0
-    discovery_text: Literal["own", "shuffled"] = "own"
-    objective: Literal["elbo", "published"] = "elbo"
-    estimator: Literal["exact", "gumbel"] = "exact"
-    warm_up_epochs: int = 0
-    discovery_training: Literal["joint", "first"] = "joint"
-    discovery_weight: float = 0.5
-    discovery_pairs: int = 512
-    knowledge_weight: float = 0.0
-    knowledge_edges: int = 512
 
 
 @register("lrdgraph")
 class Flagship(SequentialRecommender):
     """``s(u, c) = u · x̃_c + b_c + Σ_h Σ_r κ_r(Δt_h) · A_r[h, c]``, with latent relations among the ``r``.
 
-    ``x̃`` comes out of relational convolutions over the enriched graph, ``u`` out of a causal transformer over the
-    history's ``x̃``, and ``A`` holds the same edges, predefined and latent. The posterior that weighs latent edges stays
-    on the tape, so the recommender's loss teaches the discovery encoder, also with ``discovery_weight = 0``.
+    ``x̃`` comes out of relational convolutions over the enriched graph, ``u`` out of a causal encoder of the history's
+    ``x̃``, and ``A`` holds the same edges, predefined and latent. The posterior that weighs latent edges stays on the
+    tape, so the recommender's loss teaches the discovery encoder, also with ``discovery_weight = 0``.
     """
 
     Settings = FlagshipSettings
@@ -124,6 +65,8 @@ class Flagship(SequentialRecommender):
 
     def __init__(self, inputs: ModelInputs, settings: FlagshipSettings) -> None:
         super().__init__(inputs, settings)
+        if settings.sequence == "gru":
+            self.position = None
         graph = inputs.need_graph(self.name)
         d, n, k = settings.hidden_channels, inputs.num_items, settings.num_latent
         self.graph = graph
@@ -175,6 +118,12 @@ class Flagship(SequentialRecommender):
             )
             self.latent_evidence = MixtureEvidence(pairs, n) if k else None
             self.held_out = held_out
+
+    def sequence_encoder(self) -> nn.Module:
+        settings = self.settings
+        if settings.sequence == "transformer":
+            return super().sequence_encoder()
+        return RecurrentEncoder(settings.hidden_channels, settings.num_layers, settings.dropout)
 
     @property
     def trains_discovery(self) -> bool:

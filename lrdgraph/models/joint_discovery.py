@@ -11,7 +11,7 @@ from lrdgraph.errors import ConfigError
 from lrdgraph.models.inputs import ModelInputs
 
 if TYPE_CHECKING:
-    from lrdgraph.models.flagship import FlagshipSettings
+    from lrdgraph.models.flagship_settings import FlagshipSettings
 
 
 def check_discovery(settings: FlagshipSettings) -> None:

@@ -51,6 +51,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "sampled": JOINT | {"loss": "gbce", "num_negatives": 7},
         "shuffled texts, warm-up": JOINT | {"discovery_text": "shuffled", "warm_up_epochs": 1},
         "published objective": JOINT | {"objective": "published", "none_state": False} | RANDOM_START,
+        "recurrent": JOINT | {"sequence": "gru", "trend": True},
         "discovery first": JOINT | {"discovery_training": "first"},
         "random start": JOINT | RANDOM_START,
         "one relation drawn": JOINT | {"estimator": "gumbel"},

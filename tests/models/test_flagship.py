@@ -205,3 +205,15 @@ def test_what_is_compiled_is_the_transformer_and_weights_keep_their_names(monkey
 def test_settings_of_the_prior_that_do_not_fit(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         flagship(**values)
+
+
+def test_recurrent_and_without_any_edge_it_is_gru4rec_with_texts_times_and_trend() -> None:
+    bare = {"graph_layers": 0, "evidence": False, "num_latent": 0, "sequence": "gru", "trend": True}
+    ours = flagship(**bare).eval()
+    same = {"text": True, "time": "request", "trend": True}
+    kept = {key: value for key, value in shop.TINY.items() if key in {"hidden_channels", "max_length", "num_layers"}}
+    plain = build_model("gru4rec", shop.inputs(), kept | same).eval()
+    missing, extra = plain.load_state_dict(ours.state_dict(), strict=False)
+    assert (missing, set(extra)) == ([], {"relations", "attribute_vectors"})
+    with torch.no_grad():
+        assert torch.equal(ours.score(requests()), plain.score(requests()))
