@@ -63,6 +63,28 @@ def buckets_table(summary: Summary, role: str) -> str:
     return f"{markdown(head, rows)}\n\n{caption}"
 
 
+def search_table(summary: Summary, role: str) -> str:
+    """What the searches of a table's rows tried on validation, and what they chose where that is not the file's."""
+    rows, budgets = [], set()
+    for line in summary.lines:
+        if not line.row.searched or line.problem:
+            continue
+        found = summary.table.search(line.row)
+        first, values = found["trials"][0], found["chosen"]
+        scores = [trial["validation"] for trial in found["trials"] if "failed" not in trial]
+        changed = [f"{key.partition('.')[2]} {value}" for key, value in values.items() if value != first["values"][key]]
+        cells = [f"{first['validation']:.4f}" if "failed" not in first else "–", f"{max(scores):.4f}"]
+        minutes = sum(trial.get("seconds", 0) for trial in found["trials"]) / 60
+        rows.append([line.label, *cells, f"{minutes:.0f}", ", ".join(changed) or "as in the file"])
+        budgets.add(
+            f"{found['metric']}, {len(found['trials'])} trials of at most {found['budget']['minutes']:g} minutes"
+        )
+    if not rows:
+        return "\n\n".join(left_out(summary))
+    head = ["model", "settings of the file", "best trial", "minutes", "chosen instead"]
+    return f"{markdown(head, rows)}\n\nValidation {'; '.join(sorted(budgets))} with one seed."
+
+
 def provenance_list(summary: Summary, role: str) -> str:
     """Corpus, targets, rules of ranking, machines, versions and commits of all runs of the table."""
     records = [record for line in summary.lines for record in line.records]

@@ -23,12 +23,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from benchmarks.write_back import assignments
 from lrdgraph.config import read_toml, settings
 from lrdgraph.errors import ConfigError, nearest
 from lrdgraph.experiment import ExperimentSettings, read_experiment
 from lrdgraph.models.registry import model_class
+from lrdgraph.storage import read_json
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Row:
         name: of its result files.
         base: the experiment file; ``NAME.toml`` where empty.
         set: ``section.key=value`` each, what differs from the file.
+        searched: whether what a search of the file chose (``benchmarks/search/results/``) takes the place of what
+            stands in it.
         label: how the table names it; the name where empty.
         against: name of the row it is tested against, where that is not the table's reference.
     """
@@ -46,6 +50,7 @@ class Row:
     name: str
     base: str = ""
     set: tuple[str, ...] = ()
+    searched: bool = False
     label: str = ""
     against: str = ""
 
@@ -103,8 +108,27 @@ class Table:
         return experiments(self.path) / (row.base or f"{row.name}.toml")
 
     def changes(self, row: Row) -> tuple[str, ...]:
-        """What a row replaces in its file."""
-        return (*self.set, *row.set)
+        """What a row replaces in its file.
+
+        Raises:
+            ConfigError: it takes what a search chose, and there was none.
+        """
+        chosen = assignments(self.search(row)["chosen"]) if row.searched else []
+        return (*self.set, *chosen, *row.set)
+
+    def search(self, row: Row) -> dict[str, Any]:
+        """What a search of a row's file tried and chose.
+
+        Raises:
+            ConfigError: there was none.
+        """
+        path = self.path.parent.parent / "search" / "results" / self.file(row).with_suffix(".json").name
+        if not path.exists():
+            raise ConfigError(
+                f"{row.name} has the settings of a search, and {path} is missing; run benchmarks/search.py."
+            )
+        found: dict[str, Any] = read_json(path)
+        return found
 
     def seeds_of(self, row: Row) -> tuple[int, ...]:
         """The seeds a row is to be run with."""

@@ -7,7 +7,7 @@ A page asks for a piece of a table by name, and may ask for other targets than t
     <!-- benchmark: office metrics test@last-event -->
     <!-- end -->
 
-Pieces are ``metrics``, ``buckets``, ``bars``, ``curves`` and ``provenance``.
+Pieces are ``metrics``, ``buckets``, ``bars``, ``curves``, ``search`` and ``provenance``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from benchmarks.markdown import buckets_table, left_out, metrics_table, provenance_list
+from benchmarks.markdown import buckets_table, left_out, metrics_table, provenance_list, search_table
 from benchmarks.plan import read_table
 from benchmarks.plots import Plot, bars, curves, draw
 from benchmarks.summary import Summary
@@ -32,6 +32,7 @@ MARKER = re.compile(r"(<!-- benchmark: ([\w.-]+) (\w+)(?: (\S+))? -->\n)(.*?)(<!
 WORDS: dict[str, Callable[[Summary, str], str]] = {
     "metrics": metrics_table,
     "buckets": buckets_table,
+    "search": search_table,
     "provenance": provenance_list,
 }
 PLOTS: dict[str, Callable[[Summary, str, Path], Plot | None]] = {"bars": bars, "curves": curves}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.markdown import buckets_table, metrics_table, provenance_list
+from benchmarks.markdown import buckets_table, metrics_table, provenance_list, search_table
 from benchmarks.plan import read_table
 from benchmarks.plots import bars, draw, stars
 from benchmarks.records import record_path
@@ -154,6 +154,45 @@ def test_nothing_run_is_no_table(tmp_path: Path) -> None:
     said = "Not run yet: Popularity; shop-sasrec; SASRec, one epoch."
     assert [piece(summary, "test") for piece in (metrics_table, buckets_table, provenance_list)] == [said] * 3
     assert bars(summary, "test", tmp_path / "x.svg") is None
+
+
+SEARCHED = """
+[[row]]
+name = "shop-searched"
+base = "shop-sasrec.toml"
+set = ["training.epochs=2"]
+searched = true
+label = "SASRec, searched"
+"""
+FOUND = {
+    "metric": "full/NDCG@10",
+    "budget": {"trials": 3, "minutes": 5.0, "seed": 0},
+    "chosen": {"model.dropout": 0.2, "model.max_length": 6},
+    "trials": [
+        {"values": {"model.dropout": 0.5, "model.max_length": 6}, "validation": 0.25, "seconds": 60.0},
+        {"values": {"model.dropout": 0.9, "model.max_length": 9}, "failed": "it diverged"},
+        {"values": {"model.dropout": 0.2, "model.max_length": 6}, "validation": 0.375, "seconds": 90.0},
+    ],
+}
+
+
+def test_a_searched_row_has_what_its_search_chose(tmp_path: Path) -> None:
+    path = write_benchmarks(tmp_path, SHOP + SEARCHED)
+    table = read_table(path)
+    row = table.row[-1]
+    said = search_table(Summary(table), "test")
+    assert "Left out: SASRec, searched (shop-searched has the settings of a search, and search/results" in said
+    assert said.endswith("is missing; run benchmarks/search.py).")
+    write_json(tmp_path / "search" / "results" / "shop-sasrec.json", FOUND)
+    settings = table.experiment(row)
+    assert (settings.model["dropout"], settings.model["max_length"], settings.training.epochs) == (0.2, 6, 2)
+    assert search_table(Summary(table), "test").splitlines() == [
+        "| model | settings of the file | best trial | minutes | chosen instead |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| SASRec, searched | 0.2500 | 0.3750 | 2 | dropout 0.2 |",
+        "",
+        "Validation full/NDCG@10, 3 trials of at most 5 minutes with one seed.",
+    ]
 
 
 def test_prose_around_markers_survives_and_the_second_time_nothing_changes(table: Path, tmp_path: Path) -> None:
