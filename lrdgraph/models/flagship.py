@@ -113,6 +113,11 @@ class Flagship(SequentialRecommender):
             between = (graph.edge_index <= n).all(0)
             source, target = graph.edge_index[:, between]
             self.kernel = DecayKernel(self.num_predefined + k)
+            self.gate = None
+            if settings.evidence_gate:
+                self.gate = nn.Linear(d, self.num_predefined + k)
+                nn.init.zeros_(self.gate.weight)
+                nn.init.zeros_(self.gate.bias)
             self.typed_evidence = TypedEvidence(
                 torch.stack([source, target]), graph.edge_type[between], graph.edge_weight[between], n
             )
@@ -192,12 +197,17 @@ class Flagship(SequentialRecommender):
         length = self.settings.evidence_length
         return history_pairs(batch.history, batch.history_time, self.moments(batch), columns, length)
 
-    def _evidence(self, columns: Tensor, batch: Batch, mixture: Tensor) -> list[Added]:
-        """What the edges from history to candidate add to the scores of ``(P, 2)`` query positions."""
+    def relation_weights(self, pairs: Pairs, query: Tensor) -> Tensor:
+        """``(Q, R)`` what an edge of each relation counts for from each event, of queries ``(P, D)``."""
+        weights: Tensor = self.kernel(pairs.gap)
+        return weights if self.gate is None else weights * (1 + torch.tanh(self.gate(query)))[pairs.position]
+
+    def _evidence(self, columns: Tensor, query: Tensor, batch: Batch, mixture: Tensor) -> list[Added]:
+        """What the edges from history to candidate add to the scores of ``(P, 2)`` positions, of queries ``(P, D)``."""
         if not self.settings.evidence:
             return []
         pairs = self.history_pairs(batch, columns)
-        kernel = self.kernel(pairs.gap)
+        kernel = self.relation_weights(pairs, query)
         parts = [self.typed_evidence(pairs, kernel)]
         if self.latent_evidence is not None:
             latent = kernel[:, self.num_predefined :]
@@ -211,8 +221,10 @@ class Flagship(SequentialRecommender):
         query = self.scoring_query(batch)
         scores = self.base_scores(query, self.moments(batch)[:, -1], vectors, self.bias, candidates)
         if candidates is None:
-            return add_evidence(scores, self._evidence(last_columns(batch), batch, mixture))
-        return scores + candidate_evidence(self, batch, candidates, mixture) if self.settings.evidence else scores
+            return add_evidence(scores, self._evidence(last_columns(batch), query, batch, mixture))
+        return (
+            scores + candidate_evidence(self, batch, query, candidates, mixture) if self.settings.evidence else scores
+        )
 
     def explain(self, batch: Batch, candidates: Tensor) -> Explanation | None:
         """One part for each event, edge and relation; a latent relation's is ``κ_k · w_k``.
@@ -224,7 +236,7 @@ class Flagship(SequentialRecommender):
             return None
         mixture, _ = self._kept()
         pairs = self.history_pairs(batch, last_columns(batch))
-        kernel = self.kernel(pairs.gap)
+        kernel = self.relation_weights(pairs, self.scoring_query(batch))
         parts = [self.typed_evidence.explain(pairs, kernel, candidates)]
         if self.latent_evidence is not None:
             latent = kernel[:, self.num_predefined :]

@@ -22,6 +22,8 @@ class FlagshipSettings(SequentialSettings):
             or −1 for all of them. Scores are computed with all edges.
         evidence: whether scores read the edges from history to candidate.
         evidence_length: how many of the most recent events they leave from.
+        evidence_gate: whether what a relation counts for depends on the query, which then multiplies its weight by a
+            number between 0 and 2. RCF and KDA weigh relations by the user for the same reason.
         num_latent: ``K``; 0 for no latent relations.
         latent: ``"discovered"`` edges carry the DVAE's posterior, ``"fixed"`` edges all weigh the same (a control).
         text_neighbours, two_hop_neighbours: candidate pairs per item from nearest texts and from the predefined graph.
@@ -48,6 +50,7 @@ class FlagshipSettings(SequentialSettings):
     fanout: Annotated[int, Ge(-1)] = 0
     evidence: bool = True
     evidence_length: int = 20
+    evidence_gate: bool = False
     num_latent: int = 5
     latent: Literal["discovered", "fixed"] = "discovered"
     text_neighbours: int = 30

@@ -55,7 +55,9 @@ def step_edges(model: Flagship, pairs: Pairs, candidates: Tensor) -> StepEdges:
     return StepEdges(pairs, local, candidates, typed, *model.latent_evidence.within(items, candidates))
 
 
-def evidence_parts(model: Flagship, edges: StepEdges, batch: Batch, columns: Tensor, weights: Tensor) -> list[Added]:
+def evidence_parts(
+    model: Flagship, edges: StepEdges, batch: Batch, columns: Tensor, query: Tensor, weights: Tensor
+) -> list[Added]:
     """What each edge says for its candidate.
 
     Args:
@@ -63,9 +65,10 @@ def evidence_parts(model: Flagship, edges: StepEdges, batch: Batch, columns: Ten
         edges: of the positions.
         batch: where they come from.
         columns: ``(P, 2)`` row and column of each position.
+        query: ``(P, D)`` of the positions.
         weights: ``(e, K)`` mixture of ``edges.edge``.
     """
-    kernel = model.kernel(edges.pairs.gap)
+    kernel = model.relation_weights(edges.pairs, query)
     parts = [edges.typed(edges.local, kernel)]
     if edges.latent is not None:
         latent = kernel[:, model.num_predefined :]
@@ -76,12 +79,12 @@ def evidence_parts(model: Flagship, edges: StepEdges, batch: Batch, columns: Ten
     return parts
 
 
-def candidate_evidence(model: Flagship, batch: Batch, candidates: Tensor, mixture: Tensor) -> Tensor:
+def candidate_evidence(model: Flagship, batch: Batch, query: Tensor, candidates: Tensor, mixture: Tensor) -> Tensor:
     """``(B, C)`` what edges from each history say for ``(C,)`` or ``(B, C)`` candidates, reading no others."""
     columns = last_columns(batch)
     distinct, place = candidates.unique(return_inverse=True)
     edges = step_edges(model, model.history_pairs(batch, columns), distinct)
-    parts = evidence_parts(model, edges, batch, columns, mixture.index_select(0, edges.edge))
+    parts = evidence_parts(model, edges, batch, columns, query, mixture.index_select(0, edges.edge))
     return evidence_at(parts, place, len(distinct), len(batch))
 
 
@@ -155,8 +158,8 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
         x = raw.index_select(0, torch.searchsorted(nodes, sub.n_id))
         vectors = F.pad(_convolved(model, x, sub, heard), (0, 0, 1, 0))
 
-    def evidence(columns: Tensor) -> list[Added]:
-        return [] if edges is None else evidence_parts(model, edges, batch, columns, weights)
+    def evidence(columns: Tensor, query: Tensor) -> list[Added]:
+        return [] if edges is None else evidence_parts(model, edges, batch, columns, query, weights)
 
     terms = {"recommendation": model.shared_loss(batch, candidates, seeds, vectors, evidence)}
     if joint:

@@ -25,7 +25,7 @@ from lrdgraph.nn.rows import take_rows
 from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
 
-Evidence = Callable[[Tensor], list[Added]]
+Evidence = Callable[[Tensor, Tensor], list[Added]]
 Loss = Literal["cross-entropy", "bce", "gbce", "bpr", "sampled-cross-entropy", "shared-cross-entropy"]
 
 
@@ -173,7 +173,8 @@ class SequentialRecommender(Recommender):
         Args:
             batch: training histories.
             vectors: ``(N + 1, D)``.
-            evidence: given the ``(P, 2)`` row and column of each position, says what is added to which scores.
+            evidence: given the ``(P, 2)`` row and column of each position and its query ``(P, D)``, says what is added
+                to which scores.
         """
         assert batch.target is not None
         columns = batch.target.nonzero()  # (P, 2)
@@ -182,13 +183,13 @@ class SequentialRecommender(Recommender):
         target = batch.target[columns[:, 0], columns[:, 1]]
         if self.settings.loss == "cross-entropy":
             rows = None if self.trend is None else self.trend.rows(moment)
-            added = [] if evidence is None else evidence(columns)
+            added = [] if evidence is None else evidence(columns, query)
             return catalogue_cross_entropy(query, vectors, self.bias + self.closed, target, rows, added)
         chosen = torch.cat([target[:, None], self.negatives(target)], dim=1)  # (P, 1 + C)
         if evidence is None:
             scores = self.base_scores(query, moment, vectors, self.bias, chosen)
         else:
-            scores = add_evidence(self.base_scores(query, moment, vectors, self.bias), evidence(columns))
+            scores = add_evidence(self.base_scores(query, moment, vectors, self.bias), evidence(columns, query))
             scores = scores.gather(1, chosen)
         return sample_loss(self.settings.loss, scores, len(self.trained), self.settings.calibration)
 
@@ -215,7 +216,7 @@ class SequentialRecommender(Recommender):
         if self.trend is not None:
             logits = logits + self.trend.at(self.moments(batch)[row, column], candidates.items)
         if evidence is not None:
-            logits = add_evidence(logits, evidence(columns))
+            logits = add_evidence(logits, evidence(columns, query))
         # every target of a position's own row is a candidate whatever was drawn
         own = batch.target[row]  # (P, L)
         position, at = own.nonzero(as_tuple=True)

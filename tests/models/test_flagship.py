@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -107,9 +108,21 @@ def test_no_latent_relations_is_a_graph_of_predefined_edges() -> None:
     build_model("lrdgraph", texts_unread, shop.TINY | {"num_latent": 0, "text": False})
 
 
-@pytest.mark.parametrize("latent", ["discovered", "fixed"])
-def test_scores_are_dot_product_bias_and_a_loop_over_edges(latent: str) -> None:
-    model = flagship(latent=latent, time="request").eval()
+def gated(**values: Any) -> Flagship:
+    """A flagship whose gate says something, which it does not at first."""
+    model = flagship(evidence_gate=True, **values)
+    assert model.gate is not None
+    with torch.no_grad():
+        for p in model.gate.parameters():
+            p.add_(torch.randn_like(p) * 0.3)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("latent", "build"), [("discovered", flagship), ("fixed", flagship), ("discovered", gated)], ids=str
+)
+def test_scores_are_dot_product_bias_and_a_loop_over_edges(latent: str, build: Callable[..., Flagship]) -> None:
+    model = build(latent=latent, time="request").eval()
     with torch.no_grad():
         for p in (*model.kernel.parameters(), model.bias):
             p.add_(torch.randn_like(p) * 0.3)
@@ -119,8 +132,9 @@ def test_scores_are_dot_product_bias_and_a_loop_over_edges(latent: str) -> None:
         graph = model.graph
         for row in (0, 7, 40):
             expected = (query[row] @ vectors.T + model.bias).tolist()
+            gate = torch.ones(()) if model.gate is None else 1 + torch.tanh(model.gate(query[row]))
             for item, time in zip(batch.history[row].tolist(), batch.history_time[row].tolist(), strict=True):
-                kernel = model.kernel(batch.moment[row, -1:] - time)[0].tolist()
+                kernel = (model.kernel(batch.moment[row, -1:] - time)[0] * gate).tolist()
                 edges = zip(
                     *graph.edge_index.tolist(), graph.edge_type.tolist(), graph.edge_weight.tolist(), strict=True
                 )
@@ -135,9 +149,10 @@ def test_scores_are_dot_product_bias_and_a_loop_over_edges(latent: str) -> None:
             torch.testing.assert_close(scores[row, 1:], torch.tensor(expected[1:]), rtol=1e-4, atol=1e-4)
 
 
-def test_training_scores_of_a_position_are_those_of_its_request() -> None:
+@pytest.mark.parametrize("build", [flagship, gated])
+def test_training_scores_of_a_position_are_those_of_its_request(build: Callable[..., Flagship]) -> None:
     """The loss of a window's last column is the cross-entropy of what ``score`` gives for that history."""
-    model = flagship(dropout=0.0, text_dropout=0.0, trend=True)
+    model = build(dropout=0.0, text_dropout=0.0, trend=True)
     sequences = split(shop.shop()).training()
     batch = training_batch(sequences, *training_windows(sequences, 5), 5)
     last = torch.zeros_like(batch.target)
@@ -145,6 +160,21 @@ def test_training_scores_of_a_position_are_those_of_its_request() -> None:
     loss = model.loss(replace(batch, target=last))["recommendation"]
     scores = (model.score(batch) + model.closed)[:, 1:]
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(scores, batch.target[:, -1] - 1).detach())
+
+
+def test_what_a_gated_model_says_of_some_candidates_and_why_is_its_score() -> None:
+    model, batch = gated(trend=True).eval(), requests()
+    candidates = torch.arange(1, model.inputs.num_items + 1).expand(len(batch), -1)
+    with torch.no_grad():
+        scores = model.score(batch)
+        torch.testing.assert_close(model.score(batch, candidates), scores[:, 1:])
+        explained = model.explain(batch, candidates)
+        assert explained is not None
+        query, moment = model.scoring_query(batch), model.moments(batch)[:, -1]
+        plain = model.base_scores(query, moment, model.scoring_vectors(), model.bias, candidates)
+        told = plain.index_put((explained.row, explained.column), explained.value, accumulate=True)
+    torch.testing.assert_close(told, scores[:, 1:])
+    assert not torch.allclose(plain, told)
 
 
 def test_the_joint_loss_is_the_weighted_sum_of_its_terms() -> None:
