@@ -68,7 +68,7 @@ class Pair:
         ours.unseen, ours.triples = Given(ours.unseen), Given(ours.triples)  # type: ignore[assignment]
 
     def copy_weights(self) -> None:
-        """Give ours the weights of the public model."""
+        """Give ours the weights of the public model, and its γ, of which our experiment file has three digits."""
         theirs, state = self.theirs.state_dict(), {k: v.clone() for k, v in self.ours.state_dict().items()}
         entity = theirs["entity_embeddings.weight"]
         state["items.free.weight"] = entity[: len(state["bias"])]
@@ -88,6 +88,7 @@ class Pair:
                 weight = theirs[f"relational_dynamic_aggregation.freq_{other}.weight"]
                 state[f"decay.{mine}"] = weight[self.relation]
         self.ours.load_state_dict(state)
+        self.ours.knowledge_weight = self.theirs.gamma
 
     def batches(self, rows: np.ndarray) -> tuple[dict[str, Any], Batch]:
         """One batch as each side reads it; our samplers will answer with what the public one drew."""
