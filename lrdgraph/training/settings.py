@@ -16,7 +16,8 @@ class TrainingSettings:
         epochs: passes over the training windows, at most.
         batch_size: histories per step.
         learning_rate: peak of Adam's rate.
-        weight_decay: on matrices alone; decoupled with ``"adamw"``, part of the gradient with ``"adam"``.
+        weight_decay: on what ``decayed`` says; decoupled with ``"adamw"``, part of the gradient with ``"adam"``.
+        decayed: ``"matrices"``, or ``"weights"``: all but biases, gains of layer norms too, as the public LRD code has it.
         optimizer: ``"adamw"``, or ``"adam"`` as much published code has it; tables with sparse gradients are stepped a
             row at a time (:class:`lrdgraph.training.lazy_adam.LazyAdam`).
         warmup: share of all steps over which the rate rises from 0.
@@ -38,6 +39,7 @@ class TrainingSettings:
     batch_size: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
+    decayed: Literal["matrices", "weights"] = "matrices"
     optimizer: Literal["adamw", "adam"] = "adamw"
     warmup: float = 0.0
     schedule: Literal["constant", "cosine"] = "constant"

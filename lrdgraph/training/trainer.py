@@ -173,11 +173,13 @@ def _need_compiler(device: torch.device) -> None:
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> LazyAdam:
-    """The optimizer of the settings over what of a model is trained; weight decay is on matrices alone."""
-    trained = [p for p in model.parameters() if p.requires_grad]
+    """The optimizer of the settings over what of a model is trained."""
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    on_all = settings.decayed == "weights"
+    decayed = {name: "bias" not in name if on_all else p.dim() > 1 for name, p in trained}
     groups = [
-        {"params": [p for p in trained if p.dim() > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": [p for name, p in trained if decayed[name]], "weight_decay": settings.weight_decay},
+        {"params": [p for name, p in trained if not decayed[name]], "weight_decay": 0.0},
     ]
     held = [g for g in groups if g["params"]]
     decoupled, fused = settings.optimizer == "adamw", settings.compile or None

@@ -13,7 +13,7 @@ from lrdgraph.evaluation.settings import EvaluationSettings
 from lrdgraph.splits import split
 from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.state import TrainingState
-from lrdgraph.training.trainer import device_of, train
+from lrdgraph.training.trainer import build_optimizer, device_of, train
 from tests.training.worlds import Scripted, corpus, parts
 
 
@@ -52,6 +52,16 @@ def test_weight_decay_is_decoupled_and_on_matrices_alone() -> None:
     run(model, epochs=1, batch_size=6, weight_decay=0.1)
     assert model.matrix.item() == pytest.approx(4 * (1 - 0.5 * 0.1) - 0.5)
     assert model.vector.item() == pytest.approx(4 - 0.5)
+
+
+def test_decay_may_be_on_all_weights_but_never_on_biases() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.LayerNorm(2))
+    found = {}
+    for decayed in ("matrices", "weights"):
+        optimizer = build_optimizer(model, TrainingSettings(weight_decay=0.1, decayed=decayed))
+        held = {id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]}
+        found[decayed] = {name for name, p in model.named_parameters() if id(p) in held}
+    assert found == {"matrices": {"0.weight"}, "weights": {"0.weight", "1.weight"}}
 
 
 def test_clip_limits_the_norm_over_all_parameters() -> None:
