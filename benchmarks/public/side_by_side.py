@@ -5,7 +5,8 @@ r"""Train the public LRD code and our published mode from the same weights on th
 
 ``PUBLIC`` is a checkout of github.com/ysh-1998/LRD. Its first weights and every batch that its data set draws,
 negatives and triples included, are given to our model as well; each side has its own optimizer. So what differs between
-the two is arithmetic alone, and, between this and a run of ours, what is drawn and what the negatives avoid.
+the two is arithmetic alone, and, between this and a run of ours, what is drawn and what the negatives avoid. With
+``--double`` both sides compute in double precision, and nothing is left that could differ but the method.
 """
 
 from __future__ import annotations
@@ -116,23 +117,31 @@ def main() -> None:
     parser = options(__doc__, seed=2019)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--evaluate", type=int, nargs="*", help="epochs after which to rank; the last by default")
+    parser.add_argument("--double", action="store_true", help="both sides in double precision, ours not compiled")
     chosen = parser.parse_args()
+    if chosen.double:
+        # the public code casts times and decays to single precision where they are used
+        torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
     out, data, name = chosen.out.resolve(), chosen.data.resolve(), chosen.model
     file = ROOT / f"benchmarks/experiments/office-{name}-published.toml"
     settings = read_experiment(file, data=str(data), seed=chosen.seed)
     corpus = load_corpus(settings)
     parts = split(corpus)
     ours = build_model(settings.model_name, build_inputs(settings, corpus, parts), settings.model_values)
-    record: dict[str, Any] = {"model": name, "seed": chosen.seed, "corpus": corpus.fingerprint, "log": []}
+    record: dict[str, Any] = {"model": name, "seed": chosen.seed, "double": chosen.double}
+    record |= {"corpus": corpus.fingerprint, "log": []}
     with tempfile.TemporaryDirectory() as held:
         folder = Path(held)
         prepare(data, folder)
         theirs, phases, runner = load(name, chosen.public.resolve(), folder, chosen.seed)
+        if chosen.double:
+            ours, theirs = ours.double(), theirs.double()
+        else:
+            ours.compile_parts()
         train = phases["train"]
         pair = Pair(name, ours, theirs, train)
         pair.copy_weights()
         steps = -(-len(train) // settings.training.batch_size)
-        ours.compile_parts()
         mine, other = build_optimizer(ours, settings.training), runner._build_optimizer(theirs)
         for epoch in range(1, chosen.epochs + 1):
             train.actions_before_epoch()

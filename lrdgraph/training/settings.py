@@ -17,7 +17,7 @@ class TrainingSettings:
         batch_size: histories per step.
         learning_rate: peak of Adam's rate.
         weight_decay: on what ``decayed`` says; decoupled with ``"adamw"``, part of the gradient with ``"adam"``.
-        decayed: ``"matrices"``, or ``"weights"``: all but biases, gains of layer norms too, as the public LRD code has it.
+        decayed: ``"matrices"``, or ``"weights"``: all but biases, gains of layer norms too, as in the public LRD code.
         optimizer: ``"adamw"``, or ``"adam"`` as much published code has it; tables with sparse gradients are stepped a
             row at a time (:class:`lrdgraph.training.lazy_adam.LazyAdam`).
         warmup: share of all steps over which the rate rises from 0.
