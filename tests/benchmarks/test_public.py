@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.public.accuracy import kept, means, posterior, ranked
 from benchmarks.public.side_by_side import Pair
+from tests.conftest import ROOT
 from tests.models import parity
 from tests.models.test_parity import TERMS, recorded
 
@@ -114,17 +114,31 @@ def test_side_by_side_both_compute_the_same(name: str) -> None:
             assert abs(float(found[term].detach() - expected[term])) < 1e-8, term
 
 
-def test_the_page_says_what_the_side_by_side_record_says() -> None:
-    root = Path(__file__).resolve().parents[2]
-    log = json.loads((root / "benchmarks/results/side-by-side-kda-lrd.json").read_text(encoding="utf-8"))["log"]
-    page = (root / "docs/results.md").read_text(encoding="utf-8")
-    ranked = [entry for entry in log if "validation" in entry["public"]]
+def side_by_side(name: str) -> list[dict[str, Any]]:
+    path = ROOT / f"benchmarks/results/side-by-side-{name}.json"
+    log: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["log"]
+    return log
+
+
+@pytest.mark.parametrize(("name", "label"), [("kda", "KDA"), ("kda-lrd", "KDA + LRD")])
+def test_the_page_says_what_the_side_by_side_records_say(name: str, label: str) -> None:
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    ranked = [entry for entry in side_by_side(name) if "validation" in entry["public"]]
     assert ranked
     for entry in ranked:
         sides = [(entry["public"], "NDCG@5"), (entry["ours"], "candidates-99/NDCG@5")]
         loss = [f"{side['loss']:.3f}" for side, _ in sides]
         accuracy = [f"{side[role][metric]:.4f}" for role in ("validation", "test") for side, metric in sides]
-        assert f"| {entry['epoch']} | {' | '.join(loss + accuracy)} |" in page
-    apart = max(abs(entry["public"]["loss"] - entry["ours"]["loss"]) for entry in log)
-    assert f"steps differ by {math.ceil(log[0]['gap'] * 1e4) / 1e4} at most" in page.replace("\n", " ")
-    assert f"by {apart:.3f} at most in the mean of an epoch" in page.replace("\n", " ")
+        assert f"| {label} | {entry['epoch']} | {' | '.join(loss + accuracy)} |" in page
+
+
+def test_in_double_precision_trainings_stay_together() -> None:
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8").replace("\n", " ")
+    gaps = {}
+    for name in ("kda", "kda-lrd"):
+        log = side_by_side(f"{name}-double")
+        assert len(log) == 3
+        gaps[name] = max(entry["gap"] for entry in log)
+        assert gaps[name] < 1e-8
+    upper = {name: f"{math.ceil(gap / 10 ** (e := math.floor(math.log10(gap))))}e{e}" for name, gap in gaps.items()}
+    assert f"differ by {upper['kda']} at most for KDA and by {upper['kda-lrd']} for KDA + LRD" in page
