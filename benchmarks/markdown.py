@@ -65,10 +65,12 @@ def buckets_table(summary: Summary, role: str) -> str:
 
 def search_table(summary: Summary, role: str) -> str:
     """What the searches of a table's rows tried on validation, and what they chose where that is not the file's."""
-    rows, budgets = [], set()
+    rows, budgets, shown = [], set(), set()
     for line in summary.lines:
-        if not line.row.searched or line.problem:
+        file = summary.table.file(line.row)
+        if not line.row.searched or line.problem or file in shown:
             continue
+        shown.add(file)
         found = summary.table.search(line.row)
         first, values = found["trials"][0], found["chosen"]
         scores = [trial["validation"] for trial in found["trials"] if "failed" not in trial]
