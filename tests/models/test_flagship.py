@@ -119,7 +119,9 @@ def gated(**values: Any) -> Flagship:
 
 
 @pytest.mark.parametrize(
-    ("latent", "build"), [("discovered", flagship), ("fixed", flagship), ("discovered", gated)], ids=str
+    ("latent", "build"),
+    [("discovered", flagship), ("fixed", flagship), ("discovered", gated)],
+    ids=["discovered", "fixed", "gated"],
 )
 def test_scores_are_dot_product_bias_and_a_loop_over_edges(latent: str, build: Callable[..., Flagship]) -> None:
     model = build(latent=latent, time="request").eval()
