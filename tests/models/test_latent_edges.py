@@ -73,7 +73,8 @@ def test_in_training_a_persons_own_edges_say_nothing() -> None:
     near = {
         tuple(pair) for pair in latent_edges(model.inputs, model.graph, model.discovery.text, 1, 0, 0).pairs.T.tolist()
     }  # type: ignore[union-attr]
-    logits = add_evidence(torch.zeros(len(columns), 25), model._evidence(columns, batch, mixture))
+    unread = torch.zeros(len(columns), 1)  # evidence without a gate reads no query
+    logits = add_evidence(torch.zeros(len(columns), 25), model._evidence(columns, unread, batch, mixture))
     changed = 0
     for user in range(1, 41):
         mine = batch.user[columns[:, 0]] == user
