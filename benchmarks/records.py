@@ -13,7 +13,7 @@ from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.evaluator import Evaluation
 from lrdgraph.evaluation.saved_ranks import load_ranks
 from lrdgraph.experiment import ExperimentSettings, experiment_settings
-from lrdgraph.experiment.run import load_corpus
+from lrdgraph.experiment.inputs import load_corpus
 from lrdgraph.storage import atomic_file, read_json, write_json
 
 NEEDED = {

@@ -23,8 +23,8 @@ from lrdgraph.config import config_hash, override, settings
 from lrdgraph.corpus import Corpus
 from lrdgraph.discovery import RelationDVAE, history_pairs
 from lrdgraph.errors import ConfigError, LrdgraphError, nearest
+from lrdgraph.experiment.inputs import cache_folder
 from lrdgraph.experiment.provenance import peak_memory, provenance
-from lrdgraph.experiment.run import cache_folder
 from lrdgraph.graph.build import build_graph
 from lrdgraph.language import TextSettings
 from lrdgraph.language.vectors import item_vectors

@@ -17,7 +17,7 @@ from lrdgraph.batch import epoch_order, training_batch, training_windows
 from lrdgraph.corpus import TEST, TRAIN, VALIDATION, Corpus, Triples
 from lrdgraph.discovery.pairs import batch_pairs, history_pairs
 from lrdgraph.evaluation.settings import EvaluationSettings
-from lrdgraph.experiment.run import build_inputs
+from lrdgraph.experiment.inputs import build_inputs
 from lrdgraph.experiment.settings import experiment_settings
 from lrdgraph.graph.candidates import nearest_text_pairs, two_hop_pairs
 from lrdgraph.graph.cooccurrence import cooccurrence_pairs

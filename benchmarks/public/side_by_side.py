@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.public.accuracy import ranked
 from benchmarks.public.theirs import ROOT, load, options, prepare
 from lrdgraph.batch import Batch
+from lrdgraph.experiment.inputs import build_inputs, load_corpus
 from lrdgraph.experiment.provenance import provenance
-from lrdgraph.experiment.run import build_inputs, load_corpus
 from lrdgraph.experiment.settings import read_experiment
 from lrdgraph.models.registry import build_model
 from lrdgraph.models.relation_aware import RelationAware

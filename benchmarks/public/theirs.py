@@ -77,7 +77,7 @@ def load(name: str, code: Path, folder: Path, seed: int = 2019) -> tuple[Any, di
 def prepare(data: Path, folder: Path) -> None:
     """Lay out the data as the public code wants it, with language vectors beside them for both sides."""
     import lrdgraph
-    from lrdgraph.experiment.run import cache_folder
+    from lrdgraph.experiment.inputs import cache_folder
 
     corpus = lrdgraph.load(data)
     vectors = np.asarray(lrdgraph.encode_items(corpus, lrdgraph.TextSettings(), cache_folder()), dtype=np.float32)

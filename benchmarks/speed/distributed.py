@@ -27,8 +27,8 @@ import torch
 
 from lrdgraph import distributed
 from lrdgraph.experiment import read_experiment, run_experiment
+from lrdgraph.experiment.inputs import load_corpus
 from lrdgraph.experiment.provenance import peak_memory, provenance
-from lrdgraph.experiment.run import load_corpus
 from lrdgraph.language import TextSettings, encode_items
 from lrdgraph.splits import split
 from lrdgraph.storage import write_json

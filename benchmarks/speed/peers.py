@@ -33,7 +33,7 @@ from lrdgraph.batch import Batch
 from lrdgraph.corpus import ROLES
 from lrdgraph.errors import DataError
 from lrdgraph.evaluation.evaluator import evaluate
-from lrdgraph.experiment.run import build_inputs, load_corpus
+from lrdgraph.experiment.inputs import build_inputs, load_corpus
 from lrdgraph.experiment.settings import ExperimentSettings
 from lrdgraph.models.base import pick
 from lrdgraph.models.registry import build_model

@@ -22,7 +22,7 @@ from benchmarks.speed.counting import Count
 from lrdgraph.batch import epoch_order, training_batch, training_instances, training_windows
 from lrdgraph.config import to_dict
 from lrdgraph.corpus import Corpus
-from lrdgraph.experiment.run import build_inputs, cache_folder, load_corpus
+from lrdgraph.experiment.inputs import build_inputs, cache_folder, load_corpus
 from lrdgraph.experiment.settings import ExperimentSettings
 from lrdgraph.export import export
 from lrdgraph.graph.build import build_graph

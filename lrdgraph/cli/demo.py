@@ -37,7 +37,7 @@ def demo(
     what the first has left.
     """
     from lrdgraph.experiment import read_experiment
-    from lrdgraph.experiment.run import load_corpus
+    from lrdgraph.experiment.inputs import load_corpus
     from lrdgraph.export import relation_report
 
     began = time.perf_counter()

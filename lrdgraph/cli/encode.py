@@ -23,7 +23,7 @@ def encode(
     The vectors are kept in the cache; a killed encoding goes on where it stopped.
     """
     from lrdgraph.config import override, read_toml
-    from lrdgraph.experiment.run import cache_folder, load_corpus
+    from lrdgraph.experiment.inputs import cache_folder, load_corpus
     from lrdgraph.experiment.settings import experiment_settings
     from lrdgraph.language import encode_items
 

@@ -33,7 +33,7 @@ def name(
     DIR/relations.toml, to be edited by hand; what a person edited is kept.
     """
     from lrdgraph.experiment import load_run
-    from lrdgraph.experiment.run import cache_folder
+    from lrdgraph.experiment.inputs import cache_folder
     from lrdgraph.naming import NamingSettings, propose_names, write_names
     from lrdgraph.naming.file import FILE
     from lrdgraph.naming.propose import item_texts

@@ -98,7 +98,7 @@ def history_of(run: Run, user: str, data: str | None = None) -> tuple[list[str],
     Raises:
         UnknownIdError: the corpus has no such person. DataError: it is not the corpus of the run.
     """
-    from lrdgraph.experiment.run import load_corpus
+    from lrdgraph.experiment.inputs import load_corpus
 
     settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
     corpus = load_corpus(settings)

@@ -30,7 +30,7 @@ def train(
     Validation metrics go to OUT/result.json; those on test come from evaluate.
     """
     from lrdgraph.experiment import read_experiment
-    from lrdgraph.experiment.run import load_corpus
+    from lrdgraph.experiment.inputs import load_corpus
 
     settings = read_experiment(file, changes or (), data=data, seed=seed)
     with distributed.processes():

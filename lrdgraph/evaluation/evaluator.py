@@ -149,9 +149,8 @@ def evaluate(
     settings = settings or EvaluationSettings()
     lists = targets.candidates if settings.protocols in ("auto", "candidates") else None
     _check(targets, lists, settings, num_items, degree)
-    full = settings.protocols != "candidates"
-    width = 0 if lists is None else lists.shape[1]
-    protocols = [*(["full"] if full else []), *([f"candidates-{width}"] if lists is not None else [])]
+    full, width = settings.protocols != "candidates", 0 if lists is None else lists.shape[1]
+    protocols = protocols_of(targets, settings)
     found: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in protocols}
     begins = range(0, len(targets), settings.batch_size)
     # whole batches go to a process, so that its scores are those of a single process to the last bit
@@ -172,6 +171,13 @@ def evaluate(
                 progress(int(rows[-1]) + 1 - begins.start, total)
     ranks = {name: np.concatenate(distributed.gather(np.concatenate(parts))) for name, parts in found.items()}
     return Evaluation(ranks, targets.user.copy(), _groups(targets, degree), settings)
+
+
+def protocols_of(targets: Targets, settings: EvaluationSettings) -> list[str]:
+    """Names of the protocols under which targets are ranked: ``"full"``, ``"candidates-99"``."""
+    lists = targets.candidates if settings.protocols != "full" else None
+    named = [] if lists is None else [f"candidates-{lists.shape[1]}"]
+    return named if settings.protocols == "candidates" else ["full", *named]
 
 
 class _Asked:

@@ -48,5 +48,9 @@ def per_target(rank: np.ndarray, metric: str) -> np.ndarray:
 
 def summarise(rank: np.ndarray, ks: Iterable[int]) -> dict[str, float]:
     """Means over targets: HR@k and NDCG@k for each k, and MRR; ``(P,)`` ranks, P at least 1."""
-    names = [f"{kind}@{k}" for k in ks for kind in ("HR", "NDCG")] + ["MRR"]
-    return {name: float(per_target(rank, name).mean()) for name in names}
+    return {name: float(per_target(rank, name).mean()) for name in metric_names(ks)}
+
+
+def metric_names(ks: Iterable[int]) -> list[str]:
+    """The metrics that are reported for these cut-offs."""
+    return [f"{kind}@{k}" for k in ks for kind in ("HR", "NDCG")] + ["MRR"]

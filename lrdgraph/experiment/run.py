@@ -8,18 +8,15 @@ target that was evaluated.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import polars as pl
 import torch
 
-from data_loaders import load
 from lrdgraph import distributed
 from lrdgraph.batch import RequestTime
 from lrdgraph.config import config_hash, to_dict
@@ -27,26 +24,17 @@ from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.evaluator import Evaluation
 from lrdgraph.evaluation.saved_ranks import save_ranks
+from lrdgraph.experiment.inputs import build_inputs, keep_to_text, load_corpus, load_inputs, save_inputs
 from lrdgraph.experiment.provenance import peak_memory, provenance
 from lrdgraph.experiment.settings import ExperimentSettings, experiment_settings
-from lrdgraph.graph.build import build_graph
-from lrdgraph.graph.item_graph import ItemGraph
-from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.base import Recommender
-from lrdgraph.models.inputs import ModelInputs, model_inputs
-from lrdgraph.models.registry import build_model, model_class
+from lrdgraph.models.registry import build_model
 from lrdgraph.naming.file import FILE, named
 from lrdgraph.splits import Split, split, targets_hash
-from lrdgraph.storage import atomic_file, atomic_folder, read_json, settle_folder, write_json
-from lrdgraph.training.checkpoint import load_tensors, load_weights, save_tensors
+from lrdgraph.storage import atomic_file, read_json, write_json
+from lrdgraph.training.checkpoint import load_weights
 from lrdgraph.training.state import TrainingState
-from lrdgraph.training.trainer import device_of, train, validate
-from lrdgraph.vocabulary import Vocabulary
-
-
-def cache_folder() -> Path:
-    """Where downloads and language vectors are kept: ``$LRDGRAPH_CACHE``, else ``~/.cache/lrdgraph``."""
-    return Path(os.environ.get("LRDGRAPH_CACHE") or "~/.cache/lrdgraph").expanduser()
+from lrdgraph.training.trainer import chosen_by, device_of, train, validate
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,45 +70,6 @@ class Run:
         return f"Run({self.settings.name!r} in {self.folder}: {self.model!r})"
 
 
-def load_corpus(settings: ExperimentSettings) -> Corpus:
-    """The corpus that the settings name.
-
-    Raises:
-        ConfigError: no source is named. DataError: as the loader.
-    """
-    if settings.data.source is None:
-        raise ConfigError("[data] source is not set; name the data in the file or with --data.")
-    return load(settings.data.source, settings.data.format, **settings.data.options)
-
-
-def build_inputs(
-    settings: ExperimentSettings,
-    corpus: Corpus,
-    parts: Split,
-    cache: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> ModelInputs:
-    """Graph and language vectors for a model; texts are encoded only if the model reads them."""
-    model, values = model_class(settings.model_name), settings.model_values
-    reads_text = model.reads_text or values.get("text", False) or values.get("num_latent", 0)
-    wanted = bool(reads_text) or settings.text.vectors is not None
-    has_text = bool(corpus.fields.width) or settings.text.vectors is not None
-    vectors = item_vectors(corpus, settings.text, cache or cache_folder(), progress) if wanted and has_text else None
-    graph = build_graph(
-        corpus,
-        relations=settings.graph.relations,
-        exclude=settings.graph.exclude,
-        inverses=settings.graph.inverses,
-        min_attribute_items=settings.graph.min_attribute_items,
-        share=settings.graph.share,
-    )
-    inputs = model_inputs(corpus, parts.training(), vectors, graph)
-    if settings.data.negatives_avoid == "all":
-        every = torch.from_numpy(np.stack([parts.events.user, parts.events.item]))
-        inputs = replace(inputs, avoided=every)
-    return inputs
-
-
 def run_experiment(
     settings: ExperimentSettings,
     folder: Path | str,
@@ -140,7 +89,7 @@ def run_experiment(
         settings: of the experiment.
         folder: the run's folder; a run of the same settings found there is resumed, of other settings is refused.
         corpus: spares loading ``data.source``.
-        cache: for language vectors; :func:`cache_folder` where None.
+        cache: for language vectors; :func:`lrdgraph.experiment.inputs.cache_folder` where None.
         encoding, report, step_done: told of progress in texts, epochs and steps.
 
     Raises:
@@ -150,14 +99,20 @@ def run_experiment(
     folder = Path(folder)
     began, origin = time.perf_counter(), provenance()
     corpus = corpus if corpus is not None else load_corpus(settings)
-    with distributed.first_before_others():
-        _same_run(folder, settings, corpus)
+    _check_same(folder, settings, corpus)
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
-    inputs = build_inputs(settings, corpus, parts, cache, encoding)
-    if distributed.is_first():
-        _save_inputs(folder / "inputs", inputs, corpus)
+    inputs = keep_to_text(build_inputs(settings, corpus, parts, cache, encoding), folder / "inputs")
     torch.manual_seed(settings.training.seed)
     model = build_model(settings.model_name, inputs, settings.model_values)
+    if model.trainable:
+        chosen_by(settings.training.metric, settings.evaluation, parts)
+    distributed.barrier()  # all have read the folder
+    if distributed.is_first():
+        # settings that cannot run leave no record: they can be mended, and the folder used
+        if not (folder / "experiment.json").exists():
+            about = {"settings": to_dict(settings), "fingerprint": corpus.fingerprint}
+            write_json(folder / "experiment.json", about)
+        save_inputs(folder / "inputs", inputs, corpus)
     prepared = time.perf_counter()
     log: list[dict[str, Any]] = []
 
@@ -219,7 +174,7 @@ def load_run(folder: Path | str, device: str = "auto") -> Run:
     folder = Path(folder)
     about = _about(folder)
     settings = experiment_settings(about["settings"])
-    inputs, fields = _load_inputs(folder / "inputs")
+    inputs, fields = load_inputs(folder / "inputs")
     model = build_model(settings.model_name, inputs, settings.model_values)
     if model.trainable:
         load_weights(model, folder / "best")
@@ -290,60 +245,36 @@ def _about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _same_run(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> None:
-    path = folder / "experiment.json"
-    mine: dict[str, Any] = {"settings": to_dict(settings), "fingerprint": corpus.fingerprint}
-    if not path.exists():
-        if folder.exists() and not folder.is_dir():
-            raise ConfigError(f"{folder} is a file; name a folder for the run.")
-        write_json(path, mine)
+FREE = {
+    ("experiment", "name"),
+    ("data", "source"),
+    ("text", "device"),
+    ("text", "batch_size"),
+    ("training", "device"),
+    ("evaluation", "batch_size"),
+    ("evaluation", "item_chunk"),
+}
+"""Settings, by section, that a run may go on with changed: they say where and how it is computed, not what."""
+
+
+def _check_same(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a folder for the run.")
+    if not (folder / "experiment.json").exists():
         return
     held = _about(folder)
-    # a setting that did not exist yet had its default
-    held["settings"] = to_dict(experiment_settings(held["settings"]))
-    if held["fingerprint"] != mine["fingerprint"]:
+    if held["fingerprint"] != corpus.fingerprint:
         raise DataError(f"{folder} holds a run on another corpus; choose another folder or remove it.")
-    for section, values in mine["settings"].items():
-        was = held["settings"].get(section)
-        if was != values:
-            changed = [k for k in values if was.get(k) != values[k]] if isinstance(values, dict) else [section]
-            if set(changed) - {"source"}:
-                raise ConfigError(
-                    f"{folder} holds a run with another [{section}] {changed[0]}; choose another folder or remove it."
-                )
+    # a setting that did not exist yet had its default
+    was, now = _flat(experiment_settings(held["settings"])), _flat(settings)
+    for section, key in sorted((was.keys() | now.keys()) - FREE):
+        if was.get((section, key)) != now.get((section, key)):
+            raise ConfigError(
+                f"{folder} holds a run with another [{section}] {key}; choose another folder or remove it."
+            )
 
 
-def _save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
-    settle_folder(folder)
-    if (folder / "items.parquet").exists():
-        return
-    with atomic_folder(folder) as out:
-        tensors = {"popularity": inputs.popularity, "events": inputs.events}
-        tensors |= {"num_users": torch.tensor(inputs.num_users)} | (
-            {} if inputs.text is None else {"text": inputs.text}
-        )
-        save_tensors(tensors, out / "inputs.safetensors")
-        table = pl.concat([corpus.items.series.to_frame(), corpus.fields.rename(_field)], how="horizontal")
-        table.write_parquet(out / "items.parquet")
-        if inputs.graph is not None:
-            inputs.graph.save(out / "graph")
-
-
-def _load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
-    settle_folder(folder)
-    tensors = load_tensors(folder / "inputs.safetensors")
-    if "num_users" not in tensors:
-        raise DataError(f"{folder / 'inputs.safetensors'} is of an earlier version; train the run again.")
-    try:
-        table = pl.read_parquet(folder / "items.parquet")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{folder / 'items.parquet'} cannot be read ({error}); train again or restore it.") from None
-    graph = ItemGraph.load(folder / "graph") if (folder / "graph").exists() else None
-    items = Vocabulary(table["id"], "item")
-    fields = table.drop("id").rename(lambda name: name.removeprefix("field:"))
-    users = int(tensors["num_users"])
-    return ModelInputs(items, tensors["popularity"], tensors["events"], users, tensors.get("text"), graph), fields
-
-
-def _field(name: str) -> str:
-    return f"field:{name}"
+def _flat(settings: ExperimentSettings) -> dict[tuple[str, str], Any]:
+    sections = to_dict(settings)
+    named = {("experiment", "name"): sections.pop("name")}
+    return named | {(section, key): value for section, values in sections.items() for key, value in values.items()}

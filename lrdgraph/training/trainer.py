@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from lrdgraph import distributed
 from lrdgraph.batch import epoch_order, training_batch, training_instances, training_windows
 from lrdgraph.errors import ConfigError, DataError
-from lrdgraph.evaluation.evaluator import Evaluation, evaluate
+from lrdgraph.evaluation.evaluator import Evaluation, evaluate, protocols_of
+from lrdgraph.evaluation.metrics import metric_names
 from lrdgraph.evaluation.settings import EvaluationSettings
 from lrdgraph.models.base import Recommender
 from lrdgraph.splits import Sequences, Split
@@ -103,11 +104,11 @@ def train(
             processes.
         ProcessError: another process ended.
     """
-    evaluation = _chosen_by(settings.metric, evaluation or EvaluationSettings(), split)
     device = device_of(settings.device)
     model.to(device)
     if not model.trainable:
         return TrainingState()
+    evaluation = chosen_by(settings.metric, evaluation or EvaluationSettings(), split)
     sequences = split.training()
     cut = training_instances if model.learns_last else training_windows
     start, end = cut(sequences, model.max_length)
@@ -134,9 +135,6 @@ def train(
                 metrics = validate(model, split, "validation", evaluation).metrics
                 entry |= {"validation": metrics, "diagnostics": model.diagnostics()}
                 entry["evaluation_seconds"] = distributed.agreed(round(time.perf_counter() - trained, 3))
-                if settings.metric not in metrics:
-                    known = ", ".join(metrics)
-                    raise ConfigError(f"[training] metric '{settings.metric}' is not evaluated; choose one of {known}.")
                 state.waited += 1
                 value = distributed.agreed(metrics[settings.metric])
                 if value > state.best:
@@ -159,9 +157,19 @@ def train(
     return state
 
 
-def _chosen_by(metric: str, evaluation: EvaluationSettings, split: Split) -> EvaluationSettings:
-    """The protocol of the metric, where both would be ranked: the other decides nothing, and takes time."""
-    if evaluation.protocols != "auto" or split.targets("validation").candidates is None:
+def chosen_by(metric: str, evaluation: EvaluationSettings, split: Split) -> EvaluationSettings:
+    """How validation targets are ranked while a model is trained that is chosen by a metric.
+
+    Of two protocols only that of the metric is ranked: the other decides nothing, and takes time.
+
+    Raises:
+        ConfigError: the metric is not among those evaluated.
+    """
+    targets = split.targets("validation")
+    known = [f"{of}/{name}" for of in protocols_of(targets, evaluation) for name in metric_names(evaluation.ks)]
+    if metric not in known:
+        raise ConfigError(f"[training] metric '{metric}' is not evaluated; choose one of {', '.join(known)}.")
+    if evaluation.protocols != "auto" or targets.candidates is None:
         return evaluation
     return replace(evaluation, protocols="full" if metric.startswith("full/") else "candidates")
 
@@ -204,7 +212,7 @@ class _Loop:
         total = self.steps * self.settings.epochs
         warm = self.settings.warmup * total
         if step < warm:
-            return self.settings.learning_rate * (step + 1) / warm
+            return self.settings.learning_rate * min(1.0, (step + 1) / warm)
         if self.settings.schedule == "constant":
             return self.settings.learning_rate
         share = (step - warm) / max(total - warm, 1)
@@ -228,6 +236,8 @@ class _Loop:
         self.model.start_epoch(epoch)
         if distributed.count() > 1:
             self._part_ways(epoch, min(len(rows) for rows in batches))
+        if not epoch:  # a model may have begun with other weights than it was built with
+            self._update_average(1.0)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         sums: dict[str, Tensor] = {}
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
@@ -245,7 +255,7 @@ class _Loop:
             if self.settings.clip:
                 clip_gradients(self.model.parameters(), self.settings.clip)
             self.optimizer.step()
-            self._update_average()
+            self._update_average(1 - self.settings.average)
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach() * share
             if step_done is not None:
@@ -269,11 +279,10 @@ class _Loop:
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
 
     @torch.no_grad()
-    def _update_average(self) -> None:
+    def _update_average(self, share: float) -> None:
         if self.average:
             live = dict(self.model.named_parameters())
-            old = list(self.average.values())
-            torch._foreach_lerp_(old, [live[n].detach() for n in self.average], 1 - self.settings.average)
+            torch._foreach_lerp_(list(self.average.values()), [live[n].detach() for n in self.average], share)
 
     def averaged(self) -> _Swapped:
         """Within the block the model holds its averaged weights, where there are any."""

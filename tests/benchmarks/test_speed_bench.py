@@ -17,7 +17,7 @@ from benchmarks.speed.page import main as render_main
 from benchmarks.speed.peers import figures, rank_scores, run_ours, write_folder
 from lrdgraph.errors import ConfigError
 from lrdgraph.experiment import ExperimentSettings, experiment_settings
-from lrdgraph.experiment.run import load_corpus
+from lrdgraph.experiment.inputs import load_corpus
 from lrdgraph.splits import split
 from lrdgraph.storage import read_json, write_json
 from tests.documents import ROOT

@@ -19,7 +19,7 @@ from lrdgraph.corpus import TRAIN, Corpus, Triples
 from lrdgraph.errors import ConfigError, DataError, LrdgraphError
 from lrdgraph.evaluation.saved_ranks import load_ranks
 from lrdgraph.experiment import evaluate_run, load_run, run_experiment
-from lrdgraph.experiment.run import build_inputs
+from lrdgraph.experiment.inputs import build_inputs
 from lrdgraph.experiment.settings import experiment_settings
 from lrdgraph.splits import split
 from lrdgraph.storage import read_json, write_json
@@ -142,6 +142,42 @@ def test_a_folder_of_other_settings_is_refused(finished: Path, sections: dict[st
     with pytest.raises(ConfigError, match=f"holds a run with another {changed}; choose another folder or remove it"):
         run_experiment(settings(finished.parent, **sections), finished, corpus=published())
     assert files(finished) == before
+
+
+def test_settings_that_cannot_run_leave_the_folder_free(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"metric 'full/NDCG@7' is not evaluated"):
+        run_experiment(settings(tmp_path, training={"metric": "full/NDCG@7"}), tmp_path / "run", corpus=published())
+    assert not (tmp_path / "run").exists()
+    run_experiment(settings(tmp_path), tmp_path / "run", corpus=published())
+
+
+def test_where_a_run_is_computed_may_change(copied: Path) -> None:
+    held, epochs = load_run(copied).settings, []
+    moved = replace(
+        held,
+        name="other",
+        training=replace(held.training, device="auto"),
+        evaluation=replace(held.evaluation, batch_size=7),
+    )
+    run_experiment(moved, copied, corpus=published(), report=epochs.append)
+    assert epochs == []
+
+
+def test_a_run_with_other_language_vectors_is_refused(copied: Path, tmp_path: Path) -> None:
+    held = load_run(copied).settings
+    vectors, path = np.load(str(held.text.vectors)), tmp_path / "changed.npy"
+    here = replace(held, text=replace(held.text, vectors=str(path)))
+    about = read_json(copied / "experiment.json")
+    about["settings"]["text"]["vectors"] = str(path)
+    write_json(copied / "experiment.json", about)
+    before = files(copied)
+    np.save(path, vectors[::-1])
+    with pytest.raises(DataError, match="holds other language vectors than there are now; choose another folder"):
+        run_experiment(here, copied, corpus=published())
+    assert files(copied) == before
+    np.save(path, vectors * (1 + 1e-4))  # as another machine would encode them
+    run = run_experiment(here, copied, corpus=published())
+    assert torch.equal(run.model.inputs.text, load_run(copied).model.inputs.text)
 
 
 def test_a_folder_of_another_model_is_refused(finished: Path) -> None:

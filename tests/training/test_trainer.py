@@ -76,6 +76,19 @@ def test_clip_limits_the_norm_over_all_parameters() -> None:
     assert [value for row in seen for value in row[2:]] == pytest.approx([2 / math.sqrt(2)] * 4, rel=1e-4)
 
 
+def test_averaged_weights_begin_where_training_begins() -> None:
+    class Restarted(Scripted):
+        def start_epoch(self, epoch: int) -> None:
+            super().start_epoch(epoch)
+            if not epoch:
+                with torch.no_grad():
+                    self.vector.fill_(100.0)
+
+    model = Restarted()
+    run(model, epochs=1, batch_size=6, average=0.75)
+    assert model.validated[-1] == pytest.approx(0.75 * 100.0 + 0.25 * 99.5)
+
+
 def test_averaged_weights_by_hand() -> None:
     model = Scripted(ranks=(3, 2, 1))
     run(model, epochs=3, batch_size=6, average=0.75)
@@ -144,9 +157,17 @@ def test_a_loss_that_is_not_finite_is_an_error() -> None:
         run(Scripted(slope=(1.0, math.nan)), epochs=3)
 
 
-def test_an_unknown_metric_is_an_error() -> None:
+def test_a_short_warm_up_never_passes_the_peak() -> None:
+    model = Scripted()
+    run(model, epochs=6, warmup=0.125)  # 12 steps, of which one and a half warm up
+    assert rates(model) == pytest.approx([0.33333, *[0.5] * 10])
+
+
+def test_an_unknown_metric_is_an_error_before_anything_is_trained() -> None:
+    model = Scripted()
     with pytest.raises(ConfigError, match=r"metric 'full/NDCG@7' is not evaluated; choose one of .*full/NDCG@10"):
-        run(Scripted(), epochs=1, metric="full/NDCG@7")
+        run(model, epochs=1, metric="full/NDCG@7")
+    assert not model.trail
 
 
 def test_nothing_to_learn_is_an_error() -> None:
