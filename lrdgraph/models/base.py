@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -44,6 +44,7 @@ class Recommender(nn.Module, ABC):
         self.inputs = inputs
         self.settings = settings
         self._cache: dict[str, Any] = {}
+        self.register_load_state_dict_post_hook(_forget)
 
     @abstractmethod
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
@@ -103,6 +104,10 @@ class Recommender(nn.Module, ABC):
         self._cache.clear()
         return super().train(mode)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Recommender:
+        self._cache.clear()  # another device or precision
+        return super()._apply(fn, recurse)
+
     @property
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.parameters())
@@ -110,6 +115,11 @@ class Recommender(nn.Module, ABC):
     def __repr__(self) -> str:
         size = f"{self.inputs.num_items:,} items, {self.num_parameters:,} parameters"
         return f"{type(self).__name__}({size}, {self.settings})"
+
+
+def _forget(model: Recommender, _: object) -> None:
+    """Vectors that were kept for scoring are those of other weights."""
+    model._cache.clear()
 
 
 def pick(scores: Tensor, candidates: Tensor | None) -> Tensor:

@@ -46,9 +46,10 @@ class PersonalRecommender(Recommender):
         self.items = nn.Embedding(inputs.num_items + 1, settings.hidden_channels)
         nn.init.normal_(self.people.weight, std=0.1)
         nn.init.normal_(self.items.weight, std=0.1)
-        user, item, _ = inputs.events
-        self.register_buffer("known", torch.bincount(user, minlength=inputs.num_users + 1) >= 2, persistent=False)
-        self.unseen = UnseenItems(user, item, inputs.num_items)
+        self.register_buffer(
+            "known", torch.bincount(inputs.events[0], minlength=inputs.num_users + 1) >= 2, persistent=False
+        )
+        self.unseen = UnseenItems(inputs.had[0], inputs.had[1], inputs.num_items)
 
     def tables(self) -> tuple[Tensor, Tensor]:
         """Vectors of people ``(U + 1, D)`` and items ``(N + 1, D)`` as scores read them."""

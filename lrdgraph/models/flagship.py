@@ -34,8 +34,8 @@ from lrdgraph.models.evidence import (
 from lrdgraph.models.flagship_settings import FlagshipSettings
 from lrdgraph.models.frozen import train_first
 from lrdgraph.models.inputs import ModelInputs, discovery_text
-from lrdgraph.models.joint_discovery import check_discovery, joint_discovery
-from lrdgraph.models.knowledge import draw_knowledge, knowledge_loss
+from lrdgraph.models.joint_discovery import check_settings, joint_discovery
+from lrdgraph.models.knowledge import draw_knowledge, knowledge_loss, learns_knowledge
 from lrdgraph.models.latent_edges import HeldOutEvidence, latent_edges
 from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.registry import register
@@ -64,6 +64,7 @@ class Flagship(SequentialRecommender):
     lasting: Tensor | None
 
     def __init__(self, inputs: ModelInputs, settings: FlagshipSettings) -> None:
+        check_settings(settings)
         super().__init__(inputs, settings)
         if settings.sequence == "gru":
             self.position = None
@@ -82,7 +83,6 @@ class Flagship(SequentialRecommender):
             pairs, lasting = edges.pairs, edges.pairs[:, edges.lasting]
             if lasting.size(1) < pairs.size(1):
                 held_out, kept = HeldOutEvidence(edges, n), edges.lasting.nonzero().squeeze(1)
-            check_discovery(settings)
             if settings.latent == "discovered":
                 self.discovery = joint_discovery(settings, text, inputs)
                 if self.trains_discovery and settings.objective == "elbo":
@@ -274,7 +274,7 @@ class Flagship(SequentialRecommender):
         if self.discovery is not None and self.trains_discovery and batch.target is not None:
             found = self._discovery_loss(self.discovery, batch, batch.target, raw)
             terms |= {f"discovery/{field.name}": getattr(found, field.name) for field in fields(found)}
-        if self.settings.knowledge_weight:
+        if learns_knowledge(self):
             edges = draw_knowledge(self)
             terms["knowledge"] = knowledge_loss(self, edges, torch.cat([raw, self.attribute_vectors]))
         return terms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
 from lrdgraph.models.sequential import SequentialSettings
 
@@ -46,29 +46,29 @@ class FlagshipSettings(SequentialSettings):
     """
 
     sequence: Literal["transformer", "gru"] = "transformer"
-    graph_layers: int = 1
+    graph_layers: Annotated[int, Ge(0)] = 1
     fanout: Annotated[int, Ge(-1)] = 0
     evidence: bool = True
-    evidence_length: int = 20
+    evidence_length: Annotated[int, Gt(0)] = 20
     evidence_gate: bool = False
-    num_latent: int = 5
+    num_latent: Annotated[int, Ge(0)] = 5
     latent: Literal["discovered", "fixed"] = "discovered"
-    text_neighbours: int = 30
-    two_hop_neighbours: int = 0
-    cooccurrence_neighbours: int = 0
+    text_neighbours: Annotated[int, Ge(0)] = 30
+    two_hop_neighbours: Annotated[int, Ge(0)] = 0
+    cooccurrence_neighbours: Annotated[int, Ge(0)] = 0
     encoder: str = "interaction"
     decoder: str = "distmult"
-    discovery_channels: int = 32
+    discovery_channels: Annotated[int, Gt(0)] = 32
     none_state: bool = True
-    beta: float = 1.0
+    beta: Annotated[float, Ge(0)] = 1.0
     discovery_prior: Literal["texts", "uniform"] = "texts"
     decoder_scale: float = 3.0
     discovery_text: Literal["own", "shuffled"] = "own"
     objective: Literal["elbo", "published"] = "elbo"
     estimator: Literal["exact", "gumbel"] = "exact"
-    warm_up_epochs: int = 0
+    warm_up_epochs: Annotated[int, Ge(0)] = 0
     discovery_training: Literal["joint", "first"] = "joint"
-    discovery_weight: float = 0.5
-    discovery_pairs: int = 512
-    knowledge_weight: float = 0.0
-    knowledge_edges: int = 512
+    discovery_weight: Annotated[float, Ge(0)] = 0.5
+    discovery_pairs: Annotated[int, Gt(0)] = 512
+    knowledge_weight: Annotated[float, Ge(0)] = 0.0
+    knowledge_edges: Annotated[int, Gt(0)] = 512

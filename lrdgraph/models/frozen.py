@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lrdgraph.discovery.dvae import RelationDVAE
+from lrdgraph.discovery.encoders import StandardText
 from lrdgraph.discovery.fit import discover
 from lrdgraph.discovery.pairs import history_pairs
 from lrdgraph.discovery.text_prior import start_from_texts
@@ -35,6 +36,9 @@ def train_first(dvae: RelationDVAE, inputs: ModelInputs, epoch: int, passes: int
         beta=dvae.beta,
         popularity=inputs.popularity.to(dvae.text.device),
         num_negatives=dvae.num_negatives,
+        standardise=isinstance(dvae.standard, StandardText),
+        estimator=dvae.estimator,
+        temperature=dvae.temperature,
     ).to(dvae.text.device)
     pairs = history_pairs(inputs.sequences()).to(dvae.text.device)
     if dvae.prior_encoder is not None:

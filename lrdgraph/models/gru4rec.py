@@ -9,7 +9,7 @@ from annotated_types import Gt
 from torch import nn
 
 from lrdgraph.models.registry import register
-from lrdgraph.models.sequential import SequentialRecommender, ShellSettings
+from lrdgraph.models.sequential import SequentialRecommender, ShellSettings, Time
 from lrdgraph.nn.recurrent import RecurrentEncoder
 
 
@@ -22,7 +22,7 @@ class GRU4RecSettings(ShellSettings):
     """
 
     text: bool = False
-    time: str = "none"
+    time: Time = "none"
     num_layers: Annotated[int, Gt(0)] = 1
 
 

@@ -60,7 +60,10 @@ class ModelInputs:
     def need_text(self, model: str) -> Tensor:
         """The language vectors, or a ConfigError that says which model asked for them."""
         if self.text is None:
-            raise ConfigError(f"Model '{model}' reads language vectors; add a [text] section or give vectors.")
+            raise ConfigError(
+                f"Model '{model}' reads language vectors, and there are none; give items with text, [text] vectors or "
+                "[text] model 'random', or settings that read no text, as [model] text = false."
+            )
         return self.text
 
     def need_graph(self, model: str) -> ItemGraph:

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from lrdgraph.models.flagship_settings import FlagshipSettings
 
 
-def check_discovery(settings: FlagshipSettings) -> None:
-    """Refuse settings of the flagship's discovery that contradict each other.
+def check_settings(settings: FlagshipSettings) -> None:
+    """Refuse settings of the flagship that contradict each other.
 
     Raises:
         ConfigError: what to change.
     """
+    if settings.evidence_gate and not settings.evidence:
+        raise ConfigError("evidence_gate weighs evidence, and evidence is false; set one of them otherwise.")
+    if not settings.num_latent:
+        return
     if settings.objective == "published" and settings.none_state:
         raise ConfigError("The published objective has no 'none' state; set none_state to false.")
     if settings.latent != "discovered":

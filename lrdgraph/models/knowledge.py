@@ -23,6 +23,11 @@ class KnowledgeEdges(NamedTuple):
     drawn: Tensor
 
 
+def learns_knowledge(model: Flagship) -> bool:
+    """Whether the loss is wanted, and there are edges to learn."""
+    return model.settings.knowledge_weight > 0 and model.graph.num_edges > 0
+
+
 def draw_knowledge(model: Flagship) -> KnowledgeEdges:
     """Edges and nodes, both drawn alike from all."""
     graph, number, device = model.graph, model.settings.knowledge_edges, model.pairs.device

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
 from lrdgraph import distributed
@@ -34,19 +35,19 @@ class LatentSettings:
         entropy_weight, skip_first: of the published objective: α, and whether the virtual state is left out of it.
     """
 
-    num_latent: int = 0
+    num_latent: Annotated[int, Ge(0)] = 0
     objective: Literal["elbo", "published"] = "elbo"
     read_posterior: bool = True
     discovery_text: Literal["own", "shuffled"] = "own"
     discovery_training: Literal["joint", "first"] = "joint"
-    discovery_weight: float = 0.1
+    discovery_weight: Annotated[float, Ge(0)] = 0.1
     encoder: str = "interaction"
     decoder: str = "distmult"
-    discovery_channels: int = 32
+    discovery_channels: Annotated[int, Gt(0)] = 32
     none_state: bool = True
-    beta: float = 1.0
-    discovery_pairs: int = 512
-    entropy_weight: float = 0.1
+    beta: Annotated[float, Ge(0)] = 1.0
+    discovery_pairs: Annotated[int, Gt(0)] = 512
+    entropy_weight: Annotated[float, Ge(0)] = 0.1
     skip_first: bool = True
 
 

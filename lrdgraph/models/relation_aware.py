@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Gt, Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,17 +45,17 @@ class RelationAwareSettings(LatentSettings):
         deviation: of the initial weights.
     """
 
-    hidden_channels: int = 64
-    num_layers: int = 1
-    num_heads: int = 4
-    dropout: float = 0.0
-    max_length: int = 20
+    hidden_channels: Annotated[int, Gt(0)] = 64
+    num_layers: Annotated[int, Gt(0)] = 1
+    num_heads: Annotated[int, Gt(0)] = 4
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    max_length: Annotated[int, Gt(0)] = 20
     pooling: Literal["average", "max"] = "average"
     text: bool = False
     loss: Literal["cross-entropy", "bpr-max"] = "cross-entropy"
-    num_negatives: int = 20
+    num_negatives: Annotated[int, Gt(0)] = 20
     knowledge_weight: float = -1.0
-    deviation: float = 0.01
+    deviation: Annotated[float, Gt(0)] = 0.01
 
 
 class RelationAware(Recommender):

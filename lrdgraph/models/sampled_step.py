@@ -14,7 +14,7 @@ from lrdgraph.batch import Batch
 from lrdgraph.discovery.pairs import batch_pairs
 from lrdgraph.graph.sampling import Subgraph
 from lrdgraph.models.evidence import MixtureEvidence, Pairs, TypedEvidence, last_columns
-from lrdgraph.models.knowledge import draw_knowledge, knowledge_loss
+from lrdgraph.models.knowledge import draw_knowledge, knowledge_loss, learns_knowledge
 from lrdgraph.models.sampled_graph import BLOCK, SampledGraph, convolve
 from lrdgraph.models.sequential import touched
 from lrdgraph.models.shared_negatives import SharedNegatives
@@ -131,7 +131,7 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
         i, j, negatives = model.discovery.draw(*of_histories)
         number = len(of_histories[0])
         pairs = torch.stack([i, j])
-    known = draw_knowledge(model) if settings.knowledge_weight else None
+    known = draw_knowledge(model) if learns_knowledge(model) else None
     edges = None
     if settings.evidence:
         seen = model.history_pairs(batch, columns)

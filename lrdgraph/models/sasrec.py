@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrdgraph.models.registry import register
-from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
+from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings, Time
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class SASRecSettings(SequentialSettings):
     """As the shell, without times; ``text`` adds the projected language vector to each item."""
 
     text: bool = False
-    time: str = "none"
+    time: Time = "none"
 
 
 @register("sasrec")

@@ -26,6 +26,7 @@ from lrdgraph.nn.time import GapEmbedding
 from lrdgraph.nn.transformer import CausalTransformer
 
 Evidence = Callable[[Tensor, Tensor], list[Added]]
+Time = Literal["request", "history", "none"]
 Loss = Literal["cross-entropy", "bce", "gbce", "bpr", "sampled-cross-entropy", "shared-cross-entropy"]
 
 
@@ -56,20 +57,20 @@ class ShellSettings:
         calibration: ``t`` of ``"gbce"``.
     """
 
-    hidden_channels: int = 64
-    dropout: float = 0.5
-    max_length: int = 20
+    hidden_channels: Annotated[int, Gt(0)] = 64
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5
+    max_length: Annotated[int, Gt(0)] = 20
     text: bool = True
-    text_dropout: float = 0.0
+    text_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     use_id: bool = True
-    time: str = "request"
+    time: Time = "request"
     trend: bool = False
     loss: Loss = "cross-entropy"
     num_negatives: Annotated[int, Gt(0)] = 256
     negatives_power: Annotated[float, Ge(0)] = 0.75
     negatives_uniform: Annotated[float, Interval(ge=0, le=1)] = 0.5
     sparse_gradients: bool = False
-    calibration: float = 0.75
+    calibration: Annotated[float, Interval(ge=0, le=1)] = 0.75
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class SequentialSettings(ShellSettings):
         num_layers, num_heads: of the transformer.
     """
 
-    num_layers: int = 2
-    num_heads: int = 2
+    num_layers: Annotated[int, Gt(0)] = 2
+    num_heads: Annotated[int, Gt(0)] = 2
 
 
 class SequentialRecommender(Recommender):

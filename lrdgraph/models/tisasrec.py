@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from lrdgraph.batch import Batch
 from lrdgraph.models.registry import register
-from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings
+from lrdgraph.models.sequential import SequentialRecommender, SequentialSettings, Time
 from lrdgraph.nn.interval_transformer import IntervalTransformer
 
 
@@ -24,7 +24,7 @@ class TiSASRecSettings(SequentialSettings):
     """
 
     text: bool = False
-    time: str = "none"
+    time: Time = "none"
     num_intervals: Annotated[int, Gt(0)] = 256
 
 

@@ -58,9 +58,9 @@ class RecentPopularity(nn.Module):
         """``(P, C)`` for ``(C,)`` items shared by all moments, or ``(P, C)`` items: no other item is read."""
         row = ((moment - self.start) // self.step).clamp(0, len(self.table) - 1)
         if candidates.dim() == 2:
-            return self.table[row[:, None], candidates].float() @ self.weight
+            return self.table[row[:, None], candidates].to(self.weight.dtype) @ self.weight
         rows, where = row.unique(return_inverse=True)
-        return (self.table[rows[:, None], candidates].float() @ self.weight).index_select(0, where)
+        return (self.table[rows[:, None], candidates].to(self.weight.dtype) @ self.weight).index_select(0, where)
 
     def forward(self, moment: Tensor) -> Tensor:
         values, where = self.rows(moment)
@@ -70,4 +70,4 @@ class RecentPopularity(nn.Module):
         """``b (G, N + 1)`` of the G steps that ``(P,)`` moments lie in, and ``(P,)`` which of them each does."""
         row = ((moment - self.start) // self.step).clamp(0, len(self.table) - 1)
         rows, where = row.unique(return_inverse=True)
-        return self.table[rows].float() @ self.weight, where
+        return self.table[rows].to(self.weight.dtype) @ self.weight, where

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lrdgraph.errors import ConfigError
 from lrdgraph.nn.transformer import Attend, Block
 
 
@@ -43,7 +44,7 @@ class IntervalTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if hidden_channels % num_heads:
-            raise ValueError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}")
+            raise ConfigError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}; change one.")
         self.num_intervals, self.num_heads, self.dropout = num_intervals, num_heads, dropout
         self.blocks = nn.ModuleList(Block(hidden_channels, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_channels)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lrdgraph.errors import ConfigError
+
 
 class CausalTransformer(nn.Module):
     """Pre-norm self-attention in which an event sees itself and what came before it.
@@ -25,12 +27,15 @@ class CausalTransformer(nn.Module):
         num_layers: attention blocks.
         num_heads: heads; must divide ``D``.
         dropout: on attention weights and on both residual branches.
+
+    Raises:
+        ConfigError: the heads do not divide ``D``.
     """
 
     def __init__(self, hidden_channels: int, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.5) -> None:
         super().__init__()
         if hidden_channels % num_heads:
-            raise ValueError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}")
+            raise ConfigError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}; change one.")
         self.blocks = nn.ModuleList(Block(hidden_channels, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_channels)
         self.dropout = dropout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,7 +61,7 @@ class TrainingSettings:
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise ConfigError(f"[training] {name} is {getattr(self, name)}; it must be at least {bound}.")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"[training] learning_rate is {self.learning_rate}; it must be above 0.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"[training] learning_rate is {self.learning_rate}; it must be a number above 0.")
         if not (0 <= self.warmup < 1 and 0 <= self.average < 1):
             raise ConfigError("[training] warmup and average must lie in [0, 1).")

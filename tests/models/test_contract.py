@@ -88,6 +88,25 @@ def test_scores_are_the_same_again_with_and_without_gradients(model: Recommender
     torch.testing.assert_close(model.score(batch).detach(), first)
 
 
+@trained
+def test_scores_are_those_of_the_weights_that_are_loaded(model: Recommender, name: str, values: dict[str, Any]) -> None:
+    batch = requests()
+    other = build_model(name, shop.inputs(), values).eval()
+    with torch.no_grad():
+        other.score(batch)  # what is kept for scoring is now that of the first weights
+        other.load_state_dict(model.state_dict())
+        assert torch.equal(other.score(batch), model.score(batch))
+
+
+@every
+def test_scores_survive_another_precision(model: Recommender) -> None:
+    batch = requests()
+    with torch.no_grad():
+        single = model.score(batch)[:, 1:]
+        double = model.double().score(batch)[:, 1:]
+    torch.testing.assert_close(double, single, rtol=1e-3, atol=1e-3, check_dtype=False)
+
+
 @every
 def test_an_empty_history_has_finite_scores(model: Recommender) -> None:
     batch = requests()
@@ -280,6 +299,34 @@ def test_a_model_of_ones_own() -> None:
 def test_an_unknown_model_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no model 'sasrek' \(did you mean 'sasrec'\?\); known: .*lrdgraph, "):
         build_model("sasrek", shop.inputs())
+
+
+@pytest.mark.parametrize("name", ["rcf", "kda", "bpr-mf", "lightgcn", "cfkg"])
+def test_negatives_of_a_person_avoid_what_they_are_told_to(name: str) -> None:
+    inputs, person, avoided = shop.inputs(), torch.full((50,), 3), torch.tensor([20, 21, 22])
+    told = replace(inputs, avoided=torch.stack([torch.full_like(avoided, 3), avoided]))
+    drawn = [build_model(name, given, CASES[name]["plain"]).unseen(person, 4) for given in (inputs, told)]
+    assert [bool(torch.isin(items, avoided).any()) for items in drawn] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("sasrec", {"time": "histroy"}),
+        ("sasrec", {"dropout": 1.5}),
+        ("sasrec", {"hidden_channels": 0}),
+        ("sasrec", {"num_heads": 3}),
+        ("gru4rec", {"max_length": -3}),
+        ("lrdgraph", {"evidence_length": -1}),
+        ("lrdgraph", {"discovery_pairs": -5}),
+        ("lrdgraph", {"evidence_gate": True, "evidence": False}),
+        ("kda", {"num_latent": -1}),
+        ("rcf", {"deviation": 0.0}),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused(name: str, values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="|".join(values)):
+        build_model(name, shop.inputs(), CASES[name]["plain"] | values)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lrdgraph.batch import Batch, target_batch, training_batch, training_windows
 from lrdgraph.errors import ConfigError
+from lrdgraph.graph.build import build_graph
 from lrdgraph.models.flagship import Flagship
 from lrdgraph.models.registry import build_model
 from lrdgraph.splits import split
@@ -202,6 +203,15 @@ def test_the_knowledge_loss_learns_predefined_edges() -> None:
         optimizer.step()
         values.append(terms["knowledge"].item())
     assert values[-1] < 0.7 * values[0]
+
+
+@pytest.mark.parametrize("fanout", [0, 3])
+def test_without_edges_there_is_no_knowledge_to_learn(fanout: int) -> None:
+    bare = replace(shop.inputs(), graph=build_graph(shop.shop(), relations=()))
+    values = {"knowledge_weight": 0.5, "fanout": fanout, "loss": "shared-cross-entropy", "num_negatives": 7}
+    terms = build_model("lrdgraph", bare, shop.TINY | values).loss(lessons())
+    assert "knowledge" not in terms
+    assert torch.isfinite(terms["total"])
 
 
 def test_diagnostics_are_finite_figures() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lrdgraph.errors import ConfigError
 from lrdgraph.nn.interval_transformer import IntervalTransformer, intervals
 
 L, D, HEADS, MOST = 6, 8, 2, 4
@@ -86,5 +87,5 @@ def test_time_and_padding(encoder: IntervalTransformer) -> None:
 
 
 def test_heads_must_divide_the_width() -> None:
-    with pytest.raises(ValueError, match="num_heads=3 must divide hidden_channels=8"):
+    with pytest.raises(ConfigError, match="num_heads=3 must divide hidden_channels=8"):
         IntervalTransformer(8, 4, num_heads=3)

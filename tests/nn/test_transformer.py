@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lrdgraph.errors import ConfigError
 from lrdgraph.nn.transformer import CausalTransformer
 
 
@@ -59,5 +60,5 @@ def test_dropout_acts_in_training_alone(encoder: CausalTransformer) -> None:
 
 
 def test_heads_must_divide_the_width() -> None:
-    with pytest.raises(ValueError, match="num_heads=3 must divide hidden_channels=8"):
+    with pytest.raises(ConfigError, match="num_heads=3 must divide hidden_channels=8"):
         CausalTransformer(8, num_heads=3)
