@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,7 +28,9 @@ INDEX = "index"
 
 def recommend(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
-    history: Annotated[str | None, typer.Option(metavar="ID,ID,…", help="Item ids, oldest first.")] = None,
+    history: Annotated[
+        str | None, typer.Option(metavar="ID,ID,…", help="Item ids, oldest first; one with a comma in double quotes.")
+    ] = None,
     times: Annotated[
         str | None, typer.Option(metavar="T,T,…", help="When each happened: seconds since 1970, or ISO dates (UTC).")
     ] = None,
@@ -61,17 +64,34 @@ def recommend(
     run = load_run(folder)
     best = run.model.recommend if not index else _with_index(run, 200 if hits is None else hits)
     if user is not None:
-        items, moments = history_of(run, user, data)
+        items, moments, number = history_of(run, user, data)
+        if not index:  # its models know no person
+            best = partial(best, users=[number])
     else:
-        items = [item.strip() for item in str(history).split(",")]
-        if not all(items):
-            raise DataError(f"The history '{history}' has an empty id; separate ids by single commas.")
+        items = ids_of(str(history))
     found = best([items], None if moments is None else [moments], asked, k, reasons=reasons)[0]
     if as_json:
         names = dict(zip(run.model.inputs.items.series.to_list(), run.titles, strict=True))
         say(json.dumps({"history": items, "recommendations": _plain(found, names)}, indent=2, ensure_ascii=False))
     else:
         show_recommendations(run, items, found)
+
+
+def ids_of(text: str) -> list[str]:
+    """Item ids separated by commas; one that holds a comma, or begins or ends with a space, stands in double quotes.
+
+    Raises:
+        DataError: an id is empty, or a quote is not closed.
+    """
+    try:
+        (row,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except csv.Error as error:
+        raise DataError(f"The history '{text}' is no list of ids ({error}); close its quotes.") from None
+    quoted = '"' in text
+    items = row if quoted else [item.strip() for item in row]
+    if not items or not all(items):
+        raise DataError(f"The history '{text}' has an empty id; separate ids by single commas.")
+    return items
 
 
 def _with_index(run: Run, hits: int) -> Callable[..., list[list[Recommendation]]]:
@@ -92,8 +112,8 @@ def show_recommendations(run: Run, items: Sequence[str], found: Sequence[Recomme
             say(f"       {replace(reason, item=names[reason.item])}  ({reason.weight:+.3f})")
 
 
-def history_of(run: Run, user: str, data: str | None = None) -> tuple[list[str], list[int]]:
-    """Items and times of all that a person did, oldest first, from the corpus of the run.
+def history_of(run: Run, user: str, data: str | None = None) -> tuple[list[str], list[int], int]:
+    """Items and times of all that a person did, oldest first, from the corpus of the run, and her number there.
 
     Raises:
         UnknownIdError: the corpus has no such person. DataError: it is not the corpus of the run.
@@ -104,7 +124,8 @@ def history_of(run: Run, user: str, data: str | None = None) -> tuple[list[str],
     corpus = load_corpus(settings)
     if corpus.fingerprint != run.fingerprint:
         raise DataError(f"{settings.data.source} is not the corpus of {run.folder}; name that one with --data.")
-    return events_of(corpus, int(corpus.users.index([user])[0]))
+    number = int(corpus.users.index([user])[0])
+    return *events_of(corpus, number), number
 
 
 def events_of(corpus: Corpus, user: int) -> tuple[list[str], list[int]]:

@@ -95,6 +95,8 @@ def _about(texts: pl.Series, settings: TextSettings) -> dict[str, Any]:
     of_settings = {name: getattr(settings, name) for name in names}
     if settings.storage != "float32":  # the key of vectors in full precision is that of before there was a choice
         of_settings["storage"] = settings.storage
+    if (texts == "").any():
+        of_settings["empty"] = "zero"  # likewise: it was once what a model says of no words
     return {"format": FORMAT, "texts": digest.hexdigest(), "model": model, **of_settings}
 
 

@@ -45,7 +45,7 @@ class TextSettings:
             computes with them in float32 in any case.
         device: ``"auto"`` is a CUDA device where there is one, else the CPU; or any device torch knows.
         normalize: scale every vector to length 1.
-        allow_empty: encode the empty string for items without text instead of refusing them.
+        allow_empty: take items without text, with a vector of zeros, instead of refusing them.
         vectors: a file of your own vectors; no model is run (see :func:`lrdgraph.language.vectors.load_vectors`).
         shuffle: a seed by which the finished vectors are dealt to the items at random, a control: the same vectors, but
             none with the item that it tells of. None leaves every item its own.

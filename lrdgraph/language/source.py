@@ -38,7 +38,7 @@ class VectorSource(ABC):
         """``(b, T)`` float32 of one batch of texts, not yet scaled."""
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Vectors of texts, in their order.
+        """Vectors of texts, in their order; that of the empty text is zero.
 
         Args:
             texts: ``n`` strings.
@@ -77,6 +77,8 @@ class VectorSource(ABC):
         for begin in range(start, len(order), self.settings.batch_size)[rank::count]:
             rows = order[begin : begin + self.settings.batch_size]
             vectors = self.vectors([texts[row] for row in rows])
+            # a model says something of no words as well, by its marks or its prompt, but not of the item
+            vectors = np.where([[texts[row] != ""] for row in rows], vectors, np.float32(0))
             bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
             if len(bad):
                 raise DataError(

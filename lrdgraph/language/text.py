@@ -31,7 +31,7 @@ def item_texts(
         corpus: the corpus whose fields are read.
         template: e.g. ``"{title} ({year})"``; empty fields leave their place empty.
         fields: the fields to join; empty takes all text fields, title first.
-        allow_empty: give the empty string to an item whose fields are all empty.
+        allow_empty: give the empty string to an item whose fields are all empty; its vector is zero.
 
     Returns:
         ``N`` strings.

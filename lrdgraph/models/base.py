@@ -69,11 +69,12 @@ class Recommender(nn.Module, ABC):
         at: int | Sequence[int] | None = None,
         k: int = 10,
         *,
+        users: Sequence[int] | None = None,
         filter_seen: bool = True,
         reasons: int = 0,
     ) -> list[list[Recommendation]]:
         """The best ``k`` items for any histories of external ids; see :func:`lrdgraph.models.recommend.recommend`."""
-        return recommend(self, histories, times, at, k, filter_seen=filter_seen, reasons=reasons)
+        return recommend(self, histories, times, at, k, users=users, filter_seen=filter_seen, reasons=reasons)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalar terms of one training batch; ``"total"`` is what is minimised."""

@@ -83,6 +83,7 @@ def recommend(
     at: int | Sequence[int] | None = None,
     k: int = 10,
     *,
+    users: Sequence[int] | None = None,
     filter_seen: bool = True,
     reasons: int = 0,
     candidates: CandidateSource | None = None,
@@ -100,23 +101,26 @@ def recommend(
         at: the moment of the request, in seconds, for all or for each; by default that of a history's last event, and
             without times that of the last event the model was built from.
         k: how many items; fewer come back where the catalogue has no more.
+        users: the number of each person in the corpus of training (``corpus.users.index(ids)``), for models with a
+            vector for each; 0 is a stranger, as everyone is where None.
         filter_seen: leave out items of the history, the whole of it.
         reasons: at most so many reasons for each item, if the model gives any; only edges that speak for it.
         candidates: where to look; all items where None. What it finds is scored by the model, whoever found it.
 
     Raises:
         UnknownIdError: an item is not in the vocabulary; the message names the nearest id.
-        DataError: a history is empty or is a string, times do not fit the histories or are no whole numbers, or a
-            request lies before the last event.
+        DataError: a history is empty or is a string, times or users do not fit the histories or are no whole numbers,
+            or a request lies before the last event.
         ConfigError: ``k`` is below 1 or ``reasons`` below 0.
     """
     if k < 1 or reasons < 0:
         raise ConfigError(f"k must be 1 or more and reasons 0 or more; got k={k} and reasons={reasons}.")
     known = model.inputs.events
     events = _events(model.inputs.items, histories, times, at, now=int(known[2, -1]) if known.numel() else 0)
+    person = np.zeros(len(events.moment), np.int64) if users is None else _people(users, events, model.inputs.num_users)
     with evaluating(model):
         starts = range(0, len(events.moment), _ROWS_AT_ONCE)
-        blocks = [_block(model, events, start, k, filter_seen, reasons, candidates) for start in starts]
+        blocks = [_block(model, events, person, start, k, filter_seen, reasons, candidates) for start in starts]
     return list(chain.from_iterable(blocks))
 
 
@@ -187,6 +191,13 @@ def _moments(at: int | Sequence[int], number: int) -> np.ndarray:
     return np.broadcast_to(moments, number)
 
 
+def _people(users: Sequence[int], events: _Events, known: int) -> np.ndarray:
+    numbers = _whole(users, "'users'", "numbers")
+    if numbers.shape != events.moment.shape or (numbers < 0).any() or (numbers > known).any():
+        raise DataError(f"'users' must hold, for each of {len(events.moment)} histories, a number from 0 to {known}.")
+    return numbers
+
+
 def _flat_times(times: Sequence[Sequence[int]], lengths: np.ndarray) -> np.ndarray:
     if len(times) != len(lengths):
         raise DataError(f"There are times for {len(times)} histories, and {len(lengths)} histories; give each its own.")
@@ -199,19 +210,20 @@ def _flat_times(times: Sequence[Sequence[int]], lengths: np.ndarray) -> np.ndarr
     return _whole(list(chain.from_iterable(times)), "'times'")
 
 
-def _whole(values: Any, name: str) -> np.ndarray:
+def _whole(values: Any, name: str, what: str = "seconds since 1970") -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError:  # a ragged list
         array = np.asarray(None)
     if array.dtype.kind not in "iu" and array.size:
-        raise DataError(f"{name} must be whole seconds since 1970; got {str(values)[:60]}.")
+        raise DataError(f"{name} must be whole {what}; got {str(values)[:60]}.")
     return array.astype(np.int64)
 
 
 def _block(
     model: Recommender,
     events: _Events,
+    person: np.ndarray,
     start: int,
     k: int,
     filter_seen: bool,
@@ -221,7 +233,7 @@ def _block(
     stop = min(start + _ROWS_AT_ONCE, len(events.moment))
     first, end = events.offsets[start:stop], events.offsets[start + 1 : stop + 1]
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
-    batch = _batch(events, first, end, events.moment[start:stop], model.max_length).to(device)
+    batch = _batch(events, first, end, events.moment[start:stop], person[start:stop], model.max_length).to(device)
     row = torch.from_numpy(np.repeat(np.arange(stop - start), end - first)).to(device)
     seen = torch.tensor(events.item[first[0] : end[-1]]).to(device)
     items = None if source is None else source(batch, k + int((end - first).max()) * filter_seen)
@@ -254,10 +266,12 @@ def _block(
     ]
 
 
-def _batch(events: _Events, start: np.ndarray, end: np.ndarray, moment: np.ndarray, length: int) -> Batch:
+def _batch(
+    events: _Events, start: np.ndarray, end: np.ndarray, moment: np.ndarray, person: np.ndarray, length: int
+) -> Batch:
     at, real = windows(start, end, min(length, int((end - start).max())))
     history, time = np.where(real, events.item[at], 0), np.where(real, events.time[at], 0)
-    return history_batch(history, time, moment, np.zeros(len(start), dtype=np.int64))
+    return history_batch(history, time, moment, person)
 
 
 def _best(scores: Tensor, k: int) -> Tensor:

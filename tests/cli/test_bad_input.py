@@ -108,6 +108,7 @@ CASES = [
     # requests
     Case("unknown item", "recommend {run} --history i1,i2x", ("item id 'i2x'", "did you mean 'i2'?")),
     Case("empty id", "recommend {run} --history i1,,i2", ("has an empty id",)),
+    Case("open quote", "recommend {run} --history \"i1,i2", ("is no list of ids", "close its quotes")),
     Case("no history", "recommend {run}", ("Give either --history",)),
     Case("two histories", "recommend {run} --history i1 --user u1", ("Give either --history",)),
     Case("unknown user", "recommend {run} --user u", ("user id 'u'", "is not in the corpus")),

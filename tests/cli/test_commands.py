@@ -13,6 +13,7 @@ import pytest
 from data_loaders import load
 from lrdgraph.cli import train as train_module
 from lrdgraph.cli.console import say
+from lrdgraph.cli.recommend import ids_of
 from tests.cli.conftest import Command
 from tests.cli.world import DAY, ITEMS, USERS
 from tests.language.conftest import save_model
@@ -165,6 +166,12 @@ def test_recommend_for_a_user_is_that_of_their_history(lrdgraph: Command, traine
     told = json.loads(by_user.out)
     assert told["history"] == list(items)
     assert set(told["recommendations"][0]) == {"item", "title", "score", "reasons"}
+
+
+def test_an_id_may_hold_a_comma_or_a_space() -> None:
+    assert ids_of("a, b ,c") == ["a", "b", "c"]
+    assert ids_of('"pens, blue",d') == ["pens, blue", "d"]
+    assert ids_of('"d "') == ["d "]
 
 
 def test_reasons_are_told_by_title(lrdgraph: Command, discovered: Path) -> None:

@@ -93,6 +93,11 @@ def test_empty_text_without_tokens_is_zero(kind: str, request: pytest.FixtureReq
     assert encoder.encode([]).shape == (0, 16)
 
 
+def test_empty_text_is_zero_whatever_the_prompt_says(causal_folder: Path) -> None:
+    vectors = TextEncoder(settings(causal_folder, prompt="this item : {text} means")).encode(["", "red pen", ""])
+    assert vectors.any(axis=1).tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_near_and_given_as_float32(dtype: str, encoder_folder: Path) -> None:
     vectors = TextEncoder(settings(encoder_folder, dtype=dtype)).encode(TEXTS)

@@ -12,6 +12,7 @@ from lrdgraph.models import recommend as subject
 from lrdgraph.models.base import dot
 from lrdgraph.models.evidence import among
 from lrdgraph.models.recommend import Reason, Recommendation, recommend
+from lrdgraph.models.registry import build_model
 from lrdgraph.splits import split
 from tests.models import shop
 
@@ -61,13 +62,18 @@ def test_alone_or_in_company_the_answer_is_the_same(name, monkeypatch):
         assert np.allclose([s for _, s in flat(other)], [s for _, s in flat(together)], atol=1e-3)
 
 
-def test_equals_the_scores_of_evaluation_for_people_of_the_corpus(flagship):
+@pytest.mark.parametrize("name", ["lrdgraph", "bpr-mf", "cfkg"])
+def test_equals_the_scores_of_evaluation_for_people_of_the_corpus(name):
+    torch.manual_seed(0)
+    model = shop.model(name, steps=20) if name == "lrdgraph" else build_model(name, shop.inputs(), {}).eval()
     corpus, targets = shop.shop(), split(shop.shop()).targets("test")
-    scores = flagship.score(target_batch(targets, np.arange(len(targets)), flagship.max_length)).detach()
+    scores = model.score(target_batch(targets, np.arange(len(targets)), model.max_length)).detach()
     spans = list(zip(targets.start, targets.end, strict=True))
     histories = [corpus.items.ids(targets.events.item[a:b]) for a, b in spans]
     times = [targets.events.time[a:b] for a, b in spans]
-    answers = flagship.recommend(histories, times, at=targets.time, k=24, filter_seen=False)
+    answers = model.recommend(histories, times, at=targets.time, k=24, users=targets.user, filter_seen=False)
+    strangers = model.recommend(histories, times, at=targets.time, k=24, filter_seen=False)
+    assert (answers == strangers) == (name == "lrdgraph")
     for row, answer in zip(scores, answers, strict=True):
         expected = sorted(range(1, 25), key=lambda i: -float(row[i]))
         assert np.allclose([r.score for r in answer], row[expected], atol=1e-5)
@@ -236,6 +242,9 @@ BAD = {
     "too early": (DataError, "has an event at 9, after the request at 8", [["red-pen"]], {"times": [[9]], "at": 8}),
     "two requests": (DataError, "'at' holds 2 moments for 1 histories", [["red-pen"]], {"at": [1, 2]}),
     "half a second": (DataError, "'at' must be whole seconds", [["red-pen"]], {"at": 0.5}),
+    "too few users": (DataError, "'users' must hold, for each of 1 histories, a number", [["red-pen"]], {"users": []}),
+    "no such user": (DataError, "a number from 0 to", [["red-pen"]], {"users": [10**6]}),
+    "a user's name": (DataError, "'users' must be whole numbers", [["red-pen"]], {"users": ["ann"]}),
     "no items": (ConfigError, "k must be 1 or more", [["red-pen"]], {"k": 0}),
     "less than no reason": (ConfigError, "reasons 0 or more", [["red-pen"]], {"reasons": -1}),
 }
