@@ -85,6 +85,13 @@ class Table:
         found = self.find(known, asked)
         if found is None:
             hint = nearest(known[0], self.rows.columns)
+            only = self.rows.columns[0] if self.rows.width == 1 else ""
+            if other := next((mark for mark in ";|\t," if mark in only), None):
+                name = {"\t": "tabs", ",": "commas"}.get(other, f"'{other}'")
+                raise DataError(
+                    f"{self.path} has no column '{known[0]}', and its header is separated by {name}; a .csv is read with "
+                    "commas and any other table with tabs: save it so."
+                )
             raise DataError(f"{self.path} has no column '{known[0]}'{hint}; {self._columns()}: rename one.")
         return found
 
