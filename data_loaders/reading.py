@@ -87,10 +87,9 @@ class Table:
             hint = nearest(known[0], self.rows.columns)
             only = self.rows.columns[0] if self.rows.width == 1 else ""
             if other := next((mark for mark in ";|\t," if mark in only), None):
-                name = {"\t": "tabs", ",": "commas"}.get(other, f"'{other}'")
                 raise DataError(
-                    f"{self.path} has no column '{known[0]}', and its header is separated by {name}; a .csv is read with "
-                    "commas and any other table with tabs: save it so."
+                    f"{self.path} has no column '{known[0]}'; its only column is {only!r}: save it with another separator "
+                    f"than {other!r}, a comma or a tab."
                 )
             raise DataError(f"{self.path} has no column '{known[0]}'{hint}; {self._columns()}: rename one.")
         return found

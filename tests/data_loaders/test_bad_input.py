@@ -114,7 +114,7 @@ NAN = np.where(np.arange(12).reshape(4, 3) == 7, np.nan, 0)
 CASES = [
     # a user's own tables
     Case("missing column", T, swap("interactions.csv", "user_id", "person"), ("interactions.csv", "'user'", "'person'")),
-    Case("semicolons", T, put("interactions.csv", "user;item;time\nu;i;1\n"), ("header is separated by ';'", "commas")),
+    Case("semicolons", T, put("interactions.csv", "user;item;time\nu;i;1\n"), ("'user;item;time'", "another separator than ';'")),
     Case("two columns for one", T, swap("interactions.csv", "timestamp", "item"), ("interactions.csv", "item_id, item")),
     Case("column named twice", T, put("interactions.csv", "user,item,item\na,b,c\n"), ("line 1", "'item' twice")),
     Case("asked column", T, put("x", ""), ("no column 'usr'", "'user_id'?"), options={"user": "usr"}),
