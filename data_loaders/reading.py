@@ -88,8 +88,8 @@ class Table:
             only = self.rows.columns[0] if self.rows.width == 1 else ""
             if other := next((mark for mark in ";|\t," if mark in only), None):
                 raise DataError(
-                    f"{self.path} has no column '{known[0]}'; its only column is {only!r}: save it with another separator "
-                    f"than {other!r}, a comma or a tab."
+                    f"{self.path} has no column '{known[0]}'; its only column is {only!r}: save it with another "
+                    f"separator than {other!r}, a comma or a tab."
                 )
             raise DataError(f"{self.path} has no column '{known[0]}'{hint}; {self._columns()}: rename one.")
         return found

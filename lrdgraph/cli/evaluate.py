@@ -25,6 +25,9 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")],
     split: Annotated[Role, typer.Option(help="Which targets.")],
     data: Annotated[str | None, typer.Option(help="Where the data lie now, if not where they were.")] = None,
+    k: Annotated[
+        list[int] | None, typer.Option("-k", help="A cut-off beside those of the settings; repeatable.")
+    ] = None,
 ) -> None:
     """Rank the targets of a run.
 
@@ -35,7 +38,7 @@ def evaluate(
     from lrdgraph.storage import read_json
 
     with distributed.processes():
-        found = evaluate_run(folder, split.value, data=data)
+        found = evaluate_run(folder, split.value, data=data, ks=k or ())
         result = read_json(folder / "result.json")
         say(f"{result['name']}: {len(found):,} {split.value} targets")
         show_result(result, split.value)

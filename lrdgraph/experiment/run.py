@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -33,6 +33,7 @@ from lrdgraph.naming.file import FILE, named
 from lrdgraph.splits import Split, split, targets_hash
 from lrdgraph.storage import atomic_file, read_json, write_json
 from lrdgraph.training.checkpoint import load_weights
+from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.state import TrainingState
 from lrdgraph.training.trainer import chosen_by, device_of, train, validate
 
@@ -87,7 +88,8 @@ def run_experiment(
 
     Args:
         settings: of the experiment.
-        folder: the run's folder; a run of the same settings found there is resumed, of other settings is refused.
+        folder: the run's folder; a run of the same settings found there is resumed, of other settings is refused. More
+            epochs than it had are trained on, where the rate is constant.
         corpus: spares loading ``data.source``.
         cache: for language vectors; :func:`lrdgraph.experiment.inputs.cache_folder` where None.
         encoding, report, step_done: told of progress in texts, epochs and steps.
@@ -99,7 +101,7 @@ def run_experiment(
     folder = Path(folder)
     began, origin = time.perf_counter(), provenance()
     corpus = corpus if corpus is not None else load_corpus(settings)
-    _check_same(folder, settings, corpus)
+    recorded = _recorded(folder, settings, corpus)
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
     inputs = keep_to_text(build_inputs(settings, corpus, parts, cache, encoding), folder / "inputs")
     torch.manual_seed(settings.training.seed)
@@ -109,7 +111,7 @@ def run_experiment(
     distributed.barrier()  # all have read the folder
     if distributed.is_first():
         # settings that cannot run leave no record: they can be mended, and the folder used
-        if not (folder / "experiment.json").exists():
+        if not recorded:
             about = {"settings": to_dict(settings), "fingerprint": corpus.fingerprint}
             write_json(folder / "experiment.json", about)
         save_inputs(folder / "inputs", inputs, corpus)
@@ -184,7 +186,12 @@ def load_run(folder: Path | str, device: str = "auto") -> Run:
 
 
 def evaluate_run(
-    folder: Path | str, role: str = "test", *, data: str | None = None, corpus: Corpus | None = None
+    folder: Path | str,
+    role: str = "test",
+    *,
+    data: str | None = None,
+    corpus: Corpus | None = None,
+    ks: Sequence[int] = (),
 ) -> Evaluation:
     """Evaluate a run on ``"validation"`` or ``"test"`` targets and add the metrics to its ``result.json``.
 
@@ -193,13 +200,22 @@ def evaluate_run(
     kept in ``ranks-ROLE.parquet``, and ``targets[role]`` is a hash of who is to be shown what: runs that are equal in
     it can be paired.
 
+    Args:
+        folder: of the run.
+        role: which targets.
+        data: where the corpus lies now; where it lay in training if None.
+        corpus: spares loading it.
+        ks: cut-offs of HR and NDCG beside those of the settings.
+
     Raises:
+        ConfigError: a cut-off is no whole number of at least 1.
         DataError: the corpus at the recorded (or given) source is not the one trained on, or the run has no result.
     """
     with distributed.first_before_others():
         run = load_run(folder)
     corpus, parts = corpus_of(run, data, corpus)
     asked = run.settings.evaluation
+    asked = replace(asked, ks=tuple(dict.fromkeys((*asked.ks, *ks))))
     result = _result(run.folder / "result.json")
     found = {}
     for request in get_args(RequestTime):
@@ -257,21 +273,35 @@ FREE = {
 """Settings, by section, that a run may go on with changed: they say where and how it is computed, not what."""
 
 
-def _check_same(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> None:
+def _recorded(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> bool:
+    """Whether the folder's record is that of this run; False where there is none, or more epochs are to be trained.
+
+    Raises:
+        ConfigError, DataError: it is the record of another run.
+    """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file; name a folder for the run.")
     if not (folder / "experiment.json").exists():
-        return
+        return False
     held = _about(folder)
     if held["fingerprint"] != corpus.fingerprint:
         raise DataError(f"{folder} holds a run on another corpus; choose another folder or remove it.")
     # a setting that did not exist yet had its default
-    was, now = _flat(experiment_settings(held["settings"])), _flat(settings)
-    for section, key in sorted((was.keys() | now.keys()) - FREE):
+    before = experiment_settings(held["settings"])
+    was, now = _flat(before), _flat(settings)
+    longer = _longer(before.training, settings.training)
+    free = FREE | {("training", "epochs")} if longer else FREE
+    for section, key in sorted((was.keys() | now.keys()) - free):
         if was.get((section, key)) != now.get((section, key)):
             raise ConfigError(
                 f"{folder} holds a run with another [{section}] {key}; choose another folder or remove it."
             )
+    return not longer
+
+
+def _longer(was: TrainingSettings, now: TrainingSettings) -> bool:
+    """Whether more epochs are asked for, and those that were trained would have been the same."""
+    return now.epochs > was.epochs and now.schedule == "constant" and not now.warmup
 
 
 def _flat(settings: ExperimentSettings) -> dict[tuple[str, str], Any]:

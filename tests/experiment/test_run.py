@@ -130,7 +130,7 @@ def test_a_finished_run_is_not_trained_again(copied: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("sections", "changed"),
     [
-        ({"training": {"epochs": 3}}, r"\[training\] epochs"),
+        ({"training": {"epochs": 1}}, r"\[training\] epochs"),
         ({"training": {"seed": 1}}, r"\[training\] seed"),
         ({"graph": {"inverses": False}}, r"\[graph\] inverses"),
         ({"evaluation": {"ks": [5]}}, r"\[evaluation\] ks"),
@@ -142,6 +142,36 @@ def test_a_folder_of_other_settings_is_refused(finished: Path, sections: dict[st
     with pytest.raises(ConfigError, match=f"holds a run with another {changed}; choose another folder or remove it"):
         run_experiment(settings(finished.parent, **sections), finished, corpus=published())
     assert files(finished) == before
+
+
+def test_more_epochs_are_trained_on(copied: Path, tmp_path: Path) -> None:
+    held, epochs = load_run(copied).settings, []
+    longer = replace(held, training=replace(held.training, epochs=3))
+    run_experiment(longer, copied, corpus=published(), report=epochs.append)
+    whole = run_experiment(longer, tmp_path / "whole", corpus=published())
+    assert [entry["epoch"] for entry in epochs] == [3]
+    for name, tensor in load_run(copied).model.state_dict().items():
+        assert torch.equal(tensor, whole.model.state_dict()[name])
+    assert load_run(copied).settings == longer
+
+
+def test_more_epochs_of_another_schedule_are_another_run(tmp_path: Path) -> None:
+    cosine = settings(tmp_path, training={"schedule": "cosine"})
+    run_experiment(cosine, tmp_path / "run", corpus=published())
+    with pytest.raises(ConfigError, match=r"another \[training\] epochs"):
+        run_experiment(
+            settings(tmp_path, training={"schedule": "cosine", "epochs": 3}), tmp_path / "run", corpus=published()
+        )
+
+
+def test_further_cut_offs(copied: Path) -> None:
+    before = read_json(copied / "result.json")["metrics"]["validation"]
+    found = evaluate_run(copied, "validation", corpus=published(), ks=(1, 5))
+    after = read_json(copied / "result.json")["metrics"]["validation"]
+    assert after == found.metrics
+    assert after.keys() - before.keys() == {f"{of}/{m}@1" for of in ("full", "candidates-3") for m in ("HR", "NDCG")}
+    with pytest.raises(ConfigError, match="at least 1"):
+        evaluate_run(copied, "validation", corpus=published(), ks=(0,))
 
 
 def test_settings_that_cannot_run_leave_the_folder_free(tmp_path: Path) -> None:
