@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrdgraph.graph.item_graph import ItemGraph as ItemGraph
     from lrdgraph.language import TextSettings as TextSettings
     from lrdgraph.language import encode_items as encode_items
+    from lrdgraph.models.everyone import recommend_everyone as recommend_everyone
     from lrdgraph.models.extend import extend as extend
     from lrdgraph.models.recommend import recommend as recommend
     from lrdgraph.models.serving import build_index as build_index
@@ -51,6 +52,7 @@ _MODULES = {
     "load_run": "lrdgraph.experiment",
     "read_experiment": "lrdgraph.experiment",
     "recommend": "lrdgraph.models.recommend",
+    "recommend_everyone": "lrdgraph.models.everyone",
     "recommend_with": "lrdgraph.models.serving",
     "relation_report": "lrdgraph.export",
     "run_experiment": "lrdgraph.experiment",

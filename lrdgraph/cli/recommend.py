@@ -18,12 +18,20 @@ from lrdgraph.cli.console import say
 from lrdgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from lrdgraph.corpus import Corpus
     from lrdgraph.experiment import Run
     from lrdgraph.models.recommend import Recommendation
 
 INDEX = "index"
 """Of an index within the folder of its run."""
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
+    ".parquet": lambda table, path: table.write_parquet(path),
+    ".csv": lambda table, path: table.write_csv(path),
+    ".tsv": lambda table, path: table.write_csv(path, separator="\t"),
+    ".jsonl": lambda table, path: table.write_ndjson(path),
+}
 
 
 def recommend(
@@ -46,11 +54,20 @@ def recommend(
     ] = False,
     hits: Annotated[int | None, typer.Option(help="Items of the index that are scored; 200 by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Write those for everyone in the corpus: {', '.join(WRITERS)}."),
+    ] = None,
 ) -> None:
-    """Recommend items and say why.
+    """Recommend items and say why; or, with --to, for everyone at once.
 
     The history may be that of a person never seen, and hold items never trained on.
     """
+    if to is not None:
+        if index or any(one is not None for one in (history, user, times)):
+            raise ConfigError("--to is for everyone in the corpus; leave out --history, --times, --user and --index.")
+        for_everyone(folder, to, data, None if at is None else seconds_of(at, "--at"), k)
+        return
     if (history is None) == (user is None):
         raise ConfigError("Give either --history with item ids or --user with an id of the corpus.")
     if times is not None and history is None:
@@ -75,6 +92,28 @@ def recommend(
         say(json.dumps({"history": items, "recommendations": _plain(found, names)}, indent=2, ensure_ascii=False))
     else:
         show_recommendations(run, items, found)
+
+
+def for_everyone(folder: Path, to: Path, data: str | None, at: int | None, k: int) -> None:
+    """Write recommendations for everyone in the run's corpus, or in a later one, whose people the model takes as new.
+
+    Raises:
+        ConfigError: the file has another ending than :data:`WRITERS`.
+    """
+    if to.suffix not in WRITERS:
+        raise ConfigError(f"{to} ends in '{to.suffix}'; recommendations are written to {', '.join(WRITERS)}.")
+    from lrdgraph.experiment import load_run
+    from lrdgraph.experiment.inputs import load_corpus
+    from lrdgraph.models.everyone import recommend_everyone
+    from lrdgraph.storage import atomic_file
+
+    run = load_run(folder)
+    settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
+    corpus = load_corpus(settings)
+    table = recommend_everyone(run.model, corpus, k, at=at, strangers=corpus.fingerprint != run.fingerprint)
+    with atomic_file(to) as temporary:
+        WRITERS[to.suffix](table, temporary)
+    say(f"{len(table):,} recommendations for {table['user'].n_unique():,} people in {to}")
 
 
 def ids_of(text: str) -> list[str]:

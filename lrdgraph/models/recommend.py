@@ -20,7 +20,7 @@ from lrdgraph.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from lrdgraph.models.base import Recommender
 
-_ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 256
 _UNITS = (  # name, seconds, used from how many of it on: a month and a half reads better in days
     ("year", 31_557_600, 2),
     ("month", 2_629_800, 2),
@@ -119,8 +119,10 @@ def recommend(
     events = _events(model.inputs.items, histories, times, at, now=int(known[2, -1]) if known.numel() else 0)
     person = np.zeros(len(events.moment), np.int64) if users is None else _people(users, events, model.inputs.num_users)
     with evaluating(model):
-        starts = range(0, len(events.moment), _ROWS_AT_ONCE)
-        blocks = [_block(model, events, person, start, k, filter_seen, reasons, candidates) for start in starts]
+        starts = range(0, len(events.moment), ROWS_AT_ONCE)
+        blocks = [
+            _told(model, *ranked(model, events, person, start, k, filter_seen, candidates), reasons) for start in starts
+        ]
     return list(chain.from_iterable(blocks))
 
 
@@ -138,7 +140,7 @@ def evaluating(model: Recommender) -> Iterator[None]:
             model.train()
 
 
-class _Events(NamedTuple):
+class Events(NamedTuple):
     """Histories in one flat array: row ``b`` owns ``offsets[b]:offsets[b + 1]``, sorted by time."""
 
     item: np.ndarray
@@ -153,7 +155,7 @@ def _events(
     times: Sequence[Sequence[int]] | None,
     at: int | Sequence[int] | None,
     now: int,
-) -> _Events:
+) -> Events:
     single = histories if isinstance(histories, str) else next((h for h in histories if isinstance(h, str)), None)
     if single is not None:
         raise DataError(f"A history is a list of item ids; got the string '{single[:60]}': put it into a list.")
@@ -169,7 +171,7 @@ def _events(
     asked = None if at is None else _moments(at, len(lengths))
     if times is None:
         moment = _moments(now, len(lengths)) if asked is None else asked
-        return _Events(item, np.repeat(moment, lengths), offsets, moment)
+        return Events(item, np.repeat(moment, lengths), offsets, moment)
     time = _flat_times(times, lengths)
     order = np.lexsort((time, np.repeat(np.arange(len(lengths)), lengths)))
     item, time = item[order], time[order]
@@ -181,7 +183,7 @@ def _events(
             f"History {row + 1} of {len(lengths)} has an event at {last[row]}, after the request at {moment[row]}; "
             "leave out later events or ask later."
         )
-    return _Events(item, time, offsets, moment)
+    return Events(item, time, offsets, moment)
 
 
 def _moments(at: int | Sequence[int], number: int) -> np.ndarray:
@@ -191,7 +193,7 @@ def _moments(at: int | Sequence[int], number: int) -> np.ndarray:
     return np.broadcast_to(moments, number)
 
 
-def _people(users: Sequence[int], events: _Events, known: int) -> np.ndarray:
+def _people(users: Sequence[int], events: Events, known: int) -> np.ndarray:
     numbers = _whole(users, "'users'", "numbers")
     if numbers.shape != events.moment.shape or (numbers < 0).any() or (numbers > known).any():
         raise DataError(f"'users' must hold, for each of {len(events.moment)} histories, a number from 0 to {known}.")
@@ -220,17 +222,24 @@ def _whole(values: Any, name: str, what: str = "seconds since 1970") -> np.ndarr
     return array.astype(np.int64)
 
 
-def _block(
+def ranked(
     model: Recommender,
-    events: _Events,
+    events: Events,
     person: np.ndarray,
     start: int,
     k: int,
     filter_seen: bool,
-    reasons: int,
-    source: CandidateSource | None,
-) -> list[list[Recommendation]]:
-    stop = min(start + _ROWS_AT_ONCE, len(events.moment))
+    source: CandidateSource | None = None,
+) -> tuple[Batch, Tensor, Tensor]:
+    """The best of ``B`` histories from ``start`` on: their batch, and scores and items ``(B, k)``, the best first.
+
+    Where a history has fewer than ``k`` items to be recommended the last scores are −∞.
+
+    Args:
+        person: number of everyone, 0 for a stranger.
+        source: where to look; all items where None.
+    """
+    stop = min(start + ROWS_AT_ONCE, len(events.moment))
     first, end = events.offsets[start:stop], events.offsets[start + 1 : stop + 1]
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
     batch = _batch(events, first, end, events.moment[start:stop], person[start:stop], model.max_length).to(device)
@@ -251,10 +260,12 @@ def _block(
             own = torch.arange(len(items), device=device)[:, None] * base + items
             scores[torch.isin(own, row * base + seen)] = -torch.inf
     column = _best(scores, min(k, scores.size(1)))
-    value, best = scores.gather(1, column), column if items is None else items.gather(1, column)
+    return batch, scores.gather(1, column), column if items is None else items.gather(1, column)
+
+
+def _told(model: Recommender, batch: Batch, value: Tensor, best: Tensor, reasons: int) -> list[list[Recommendation]]:
     told = model.explain(batch, best) if reasons else None
     why = None if told is None else _reasons(told, model.inputs.items, best.shape, reasons)
-
     ids, width = model.inputs.items.ids(best.flatten().cpu().numpy()), best.size(1)
     return [
         [
@@ -267,7 +278,7 @@ def _block(
 
 
 def _batch(
-    events: _Events, start: np.ndarray, end: np.ndarray, moment: np.ndarray, person: np.ndarray, length: int
+    events: Events, start: np.ndarray, end: np.ndarray, moment: np.ndarray, person: np.ndarray, length: int
 ) -> Batch:
     at, real = windows(start, end, min(length, int((end - start).max())))
     history, time = np.where(real, events.item[at], 0), np.where(real, events.time[at], 0)

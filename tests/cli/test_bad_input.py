@@ -93,7 +93,7 @@ CASES = [
     Case("out of range", "train {experiment} --set training.epochs=0 " + NEW, ("epochs is 0",)),
     Case("override malformed", "train {experiment} --set training.epochs " + NEW, ("not of the form section.key=value",)),
     Case("override half a list", "train {experiment} --set evaluation.ks=[5 " + NEW, ("close its quote or bracket",)),
-    Case("run of other settings", "train {experiment} --set training.epochs=9 --out {run}", ("another [training] epochs",)),
+    Case("run of other settings", "train {experiment} --set training.seed=9 --out {run}", ("another [training] seed",)),
     Case("run on other data", "train {experiment} --data {tmp}/other --out {run}", ("on another corpus",), other_shop),
     Case("checkpoint cut short", "train {experiment} --out {run}", ("not a whole safetensors",), cut("last", "model.safetensors")),
     Case("state cut short", "train {experiment} --out {run}", ("not valid JSON",), cut("last", "state.json")),
@@ -108,6 +108,8 @@ CASES = [
     # requests
     Case("unknown item", "recommend {run} --history i1,i2x", ("item id 'i2x'", "did you mean 'i2'?")),
     Case("empty id", "recommend {run} --history i1,,i2", ("has an empty id",)),
+    Case("everyone and a history", "recommend {run} --to {tmp}/a.csv --history i1", ("leave out --history",)),
+    Case("no such ending", "recommend {run} --to {tmp}/a.xlsx", ("'.xlsx'", ".parquet")),
     Case("open quote", "recommend {run} --history \"i1,i2", ("is no list of ids", "close its quotes")),
     Case("no history", "recommend {run}", ("Give either --history",)),
     Case("two histories", "recommend {run} --history i1 --user u1", ("Give either --history",)),

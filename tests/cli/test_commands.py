@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from data_loaders import load
 from lrdgraph.cli import train as train_module
 from lrdgraph.cli.console import say
-from lrdgraph.cli.recommend import ids_of
+from lrdgraph.cli.recommend import WRITERS, ids_of
 from tests.cli.conftest import Command
 from tests.cli.world import DAY, ITEMS, USERS
 from tests.language.conftest import save_model
@@ -166,6 +167,23 @@ def test_recommend_for_a_user_is_that_of_their_history(lrdgraph: Command, traine
     told = json.loads(by_user.out)
     assert told["history"] == list(items)
     assert set(told["recommendations"][0]) == {"item", "title", "score", "reasons"}
+
+
+@pytest.mark.parametrize("suffix", list(WRITERS))
+def test_recommend_for_everyone(lrdgraph: Command, trained: Path, tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / "out" / f"all{suffix}"
+    answer = lrdgraph("recommend", trained, "--to", file, "-k", "3")
+    assert answer.status == 0, answer.err
+    assert f"{3 * USERS} recommendations for {USERS} people" in answer.out
+    table = {
+        ".parquet": pl.read_parquet,
+        ".csv": pl.read_csv,
+        ".tsv": lambda path: pl.read_csv(path, separator="\t"),
+        ".jsonl": pl.read_ndjson,
+    }[suffix](file)
+    assert table.columns == ["user", "rank", "item", "score"]
+    one = json.loads(lrdgraph("recommend", trained, "--user", "u7", "-k", "3", "--json").out)["recommendations"]
+    assert table.filter(pl.col("user") == "u7")["item"].to_list() == [found["item"] for found in one]
 
 
 def test_an_id_may_hold_a_comma_or_a_space() -> None:

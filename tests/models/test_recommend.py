@@ -55,7 +55,7 @@ def test_alone_or_in_company_the_answer_is_the_same(name, monkeypatch):
     histories, times = people(30)
     together = recommend(model, histories, times, k=5)
     alone = [recommend(model, [h], [t], k=5)[0] for h, t in zip(histories, times, strict=True)]
-    monkeypatch.setattr(subject, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(subject, "ROWS_AT_ONCE", 7)
     in_blocks = recommend(model, histories, times, k=5)
     for other in (alone, in_blocks):
         assert [[r.item for r in answer] for answer in other] == [[r.item for r in answer] for answer in together]
