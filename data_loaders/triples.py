@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from data_loaders.columns import ids, shares
 from data_loaders.reading import Table, read_table
 from lrdgraph.corpus import Triples
 from lrdgraph.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
 
 WEIGHTS = ("posterior", "probability", "weight")
 
@@ -147,4 +150,21 @@ def read_triples(
     Raises:
         DataError: a column is missing, a cell is empty, or a weight is outside [0, 1].
     """
-    return link(read_named(path, **columns).rows, item_nodes(items), len(items), attributes, triples)
+    rows, known = read_named(path, **columns).rows, item_nodes(items)
+    _tell_of_mixed(rows, known, Path(path))
+    return link(rows, known, len(items), attributes, triples)
+
+
+def _tell_of_mixed(rows: pl.DataFrame, known: pl.DataFrame, path: Path) -> None:
+    """Warn of relations from items to items and to other values as well: a category 3 may be taken for item 3."""
+    is_item = {end: pl.col(end).is_in(known["id"].implode()) for end in ("head", "tail")}
+    tails = rows.filter(is_item["head"]).group_by("relation", maintain_order=True).agg(is_item["tail"].mean(), pl.len())
+    for relation, share, count in tails.filter(pl.col("tail").is_between(0, 1, closed="none")).iter_rows():
+        log.warning(
+            "%s: of %d tails of '%s' %d spell an item's id and are read as that item, the others as attribute values; "
+            "rename the values if that is not meant.",
+            path,
+            count,
+            relation,
+            round(share * count),
+        )

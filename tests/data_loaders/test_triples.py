@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from data_loaders import load, read_triples, with_triples
 from lrdgraph.corpus import Corpus
@@ -69,3 +70,14 @@ def test_columns_by_name_and_a_file_without_triples(tmp_path: Path):
 def test_numeric_ids_of_typed_files_are_the_same_ids(tmp_path: Path):
     folders.write(tmp_path, {"t.jsonl": '{"head": 1, "relation": "next", "tail": 2}\n'})
     assert read_triples(tmp_path / "t.jsonl", Vocabulary(["2", "1"])).triples.head.tolist() == [2]
+
+
+def test_values_that_spell_an_items_id_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    file = tmp_path / "triples.tsv"
+    file.write_text("head\trelation\ttail\n1\tcategory\t3\n2\tcategory\t9\n1\tneeds\t2\n1\tyear\t1984\n")
+    linked = read_triples(file, Vocabulary(["1", "2", "3"], "item"))
+    assert len(linked.triples) == 4
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{file}: of 2 tails of 'category' 1 spell an item's id and are read as that item, the others as attribute "
+        "values; rename the values if that is not meant."
+    ]
