@@ -14,7 +14,7 @@ from data_loaders.ogb_kg import is_ogb, read_ogb
 from data_loaders.pykeen_kg import TRIPLES, is_factory, read_pykeen
 from data_loaders.rdf import is_rdf, named, read_rdf
 from data_loaders.reading import SUFFIXES, read_table
-from data_loaders.triples import Named, item_nodes, link, read_named
+from data_loaders.triples import Named, item_nodes, link, read_named, tell_of_mixed
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError, nearest
 from lrdgraph.vocabulary import Vocabulary
@@ -76,6 +76,7 @@ def with_triples(
     aligned = Links(item_nodes(corpus.items), {}) if links is None else read_links(links, corpus.items, base)
     if form == "table":
         found = read_named(source, **columns)
+        tell_of_mixed(found.rows, aligned.known, Path(source))
     elif form == "rdf":
         found = read_rdf(Path(source), aligned.known["id"], base, literals=literals)
     else:

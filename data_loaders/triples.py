@@ -151,11 +151,11 @@ def read_triples(
         DataError: a column is missing, a cell is empty, or a weight is outside [0, 1].
     """
     rows, known = read_named(path, **columns).rows, item_nodes(items)
-    _tell_of_mixed(rows, known, Path(path))
+    tell_of_mixed(rows, known, Path(path))
     return link(rows, known, len(items), attributes, triples)
 
 
-def _tell_of_mixed(rows: pl.DataFrame, known: pl.DataFrame, path: Path) -> None:
+def tell_of_mixed(rows: pl.DataFrame, known: pl.DataFrame, path: Path) -> None:
     """Warn of relations from items to items and to other values as well: a category 3 may be taken for item 3."""
     is_item = {end: pl.col(end).is_in(known["id"].implode()) for end in ("head", "tail")}
     tails = rows.filter(is_item["head"]).group_by("relation", maintain_order=True).agg(is_item["tail"].mean(), pl.len())
