@@ -108,8 +108,7 @@ def for_everyone(folder: Path, to: Path, data: str | None, at: int | None, k: in
     from lrdgraph.storage import atomic_file
 
     run = load_run(folder)
-    settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
-    corpus = load_corpus(settings)
+    corpus = load_corpus(run.settings, data)
     table = recommend_everyone(run.model, corpus, k, at=at, strangers=corpus.fingerprint != run.fingerprint)
     with atomic_file(to) as temporary:
         WRITERS[to.suffix](table, temporary)
@@ -159,10 +158,10 @@ def history_of(run: Run, user: str, data: str | None = None) -> tuple[list[str],
     """
     from lrdgraph.experiment.inputs import load_corpus
 
-    settings = run.settings if data is None else replace(run.settings, data=replace(run.settings.data, source=data))
-    corpus = load_corpus(settings)
+    corpus = load_corpus(run.settings, data)
     if corpus.fingerprint != run.fingerprint:
-        raise DataError(f"{settings.data.source} is not the corpus of {run.folder}; name that one with --data.")
+        source = run.settings.data.source if data is None else data
+        raise DataError(f"{source} is not the corpus of {run.folder}; name that one with --data.")
     number = int(corpus.users.index([user])[0])
     return *events_of(corpus, number), number
 

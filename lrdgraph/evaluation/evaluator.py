@@ -148,10 +148,9 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     lists = targets.candidates if settings.protocols in ("auto", "candidates") else None
-    _check(targets, lists, settings, num_items, degree)
+    _check(targets, lists, num_items, degree)
     full, width = settings.protocols != "candidates", 0 if lists is None else lists.shape[1]
-    protocols = protocols_of(targets, settings)
-    found: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in protocols}
+    found: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in protocols_of(targets, settings)}
     begins = range(0, len(targets), settings.batch_size)
     # whole batches go to a process, so that its scores are those of a single process to the last bit
     begins = begins[distributed.block(len(begins))]
@@ -174,8 +173,14 @@ def evaluate(
 
 
 def protocols_of(targets: Targets, settings: EvaluationSettings) -> list[str]:
-    """Names of the protocols under which targets are ranked: ``"full"``, ``"candidates-99"``."""
+    """Names of the protocols under which targets are ranked: ``"full"``, ``"candidates-99"``.
+
+    Raises:
+        ConfigError: candidates are asked for, and there are none.
+    """
     lists = targets.candidates if settings.protocols != "full" else None
+    if settings.protocols == "candidates" and lists is None:
+        raise ConfigError("The corpus publishes no candidate lists for this split; evaluate with protocols='full'.")
     named = [] if lists is None else [f"candidates-{lists.shape[1]}"]
     return named if settings.protocols == "candidates" else ["full", *named]
 
@@ -256,13 +261,9 @@ def _groups(targets: Targets, degree: np.ndarray | None) -> dict[str, np.ndarray
     return groups | {"tied": targets.tied.copy(), "untied": ~targets.tied}
 
 
-def _check(
-    targets: Targets, lists: np.ndarray | None, settings: EvaluationSettings, num_items: int, degree: np.ndarray | None
-) -> None:
+def _check(targets: Targets, lists: np.ndarray | None, num_items: int, degree: np.ndarray | None) -> None:
     if not len(targets):
         raise DataError("There are no targets to evaluate; the split leaves no user with an event to predict.")
-    if settings.protocols == "candidates" and lists is None:
-        raise ConfigError("The corpus publishes no candidate lists for this split; evaluate with protocols='full'.")
     bounds = [("target", targets.item, 1)] + ([] if lists is None else [("candidate", lists, 0)])
     for name, items, least in bounds:
         outside = items[(items < least) | (items > num_items)]

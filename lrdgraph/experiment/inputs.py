@@ -31,15 +31,16 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LRDGRAPH_CACHE") or "~/.cache/lrdgraph").expanduser()
 
 
-def load_corpus(settings: ExperimentSettings) -> Corpus:
-    """The corpus that the settings name.
+def load_corpus(settings: ExperimentSettings, source: str | None = None) -> Corpus:
+    """The corpus that the settings name, or another at ``source`` that is read as they say.
 
     Raises:
         ConfigError: no source is named. DataError: as the loader.
     """
-    if settings.data.source is None:
+    source = settings.data.source if source is None else source
+    if source is None:
         raise ConfigError("[data] source is not set; name the data in the file or with --data.")
-    return load(settings.data.source, settings.data.format, **settings.data.options)
+    return load(source, settings.data.format, **settings.data.options)
 
 
 def build_inputs(

@@ -237,12 +237,12 @@ def corpus_of(run: Run, data: str | None = None, corpus: Corpus | None = None) -
     Raises:
         DataError: it is another corpus.
     """
-    settings = run.settings.data if data is None else replace(run.settings.data, source=data)
-    corpus = corpus if corpus is not None else load_corpus(replace(run.settings, data=settings))
+    settings = run.settings.data
+    corpus = corpus if corpus is not None else load_corpus(run.settings, data)
     if corpus.fingerprint != run.fingerprint:
         raise DataError(
-            f"{settings.source} holds corpus {corpus.fingerprint[:12]}, but {run.folder} was trained on "
-            f"{run.fingerprint[:12]}; name that data with --data."
+            f"{settings.source if data is None else data} holds corpus {corpus.fingerprint[:12]}, but {run.folder} was "
+            f"trained on {run.fingerprint[:12]}; name that data with --data."
         )
     return corpus, split(corpus, settings.split, fractions=settings.fractions)
 

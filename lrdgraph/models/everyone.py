@@ -52,16 +52,15 @@ def recommend_everyone(
         )
     events, people = _histories(model, corpus, at)
     person = np.zeros_like(people) if strangers else people
-    values: list[np.ndarray] = [np.empty((0, 1), np.float32)]
-    items: list[np.ndarray] = [np.empty((0, 1), np.int64)]
+    width = min(k, model.inputs.num_items + 1)
+    values: list[np.ndarray] = [np.empty((0, width), np.float32)]
+    items: list[np.ndarray] = [np.empty((0, width), np.int64)]
     with evaluating(model):
         for start in range(0, len(people), ROWS_AT_ONCE):
             _, value, best = ranked(model, events, person, start, k, filter_seen)
             values.append(value.float().cpu().numpy())
             items.append(best.cpu().numpy())
-    width = values[-1].shape[1]
-    score: np.ndarray = np.concatenate(values[1:] or values).ravel()
-    item: np.ndarray = np.concatenate(items[1:] or items).ravel()
+    score, item = np.concatenate(values).ravel(), np.concatenate(items).ravel()
     row = np.flatnonzero(score > -np.inf)
     return pl.DataFrame(
         {

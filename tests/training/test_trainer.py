@@ -170,6 +170,13 @@ def test_an_unknown_metric_is_an_error_before_anything_is_trained() -> None:
     assert not model.trail
 
 
+def test_candidates_that_nobody_published_are_an_error_before_anything_is_trained() -> None:
+    model = Scripted()
+    with pytest.raises(ConfigError, match="publishes no candidate lists"):
+        train(model, parts(), TrainingSettings(device="cpu"), EvaluationSettings(protocols="candidates"))
+    assert not model.trail
+
+
 def test_nothing_to_learn_is_an_error() -> None:
     with pytest.raises(DataError, match="no transition to learn"):
         train(Scripted(), split(corpus(length=1)), TrainingSettings(device="cpu"))
