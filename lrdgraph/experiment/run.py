@@ -103,7 +103,9 @@ def run_experiment(
     corpus = corpus if corpus is not None else load_corpus(settings)
     recorded = _recorded(folder, settings, corpus)
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
-    inputs = keep_to_text(build_inputs(settings, corpus, parts, cache, encoding), folder / "inputs")
+    inputs = build_inputs(settings, corpus, parts, cache, encoding)
+    with distributed.first_before_others():  # a folder that a kill left half swapped is settled by one
+        inputs = keep_to_text(inputs, folder / "inputs")
     torch.manual_seed(settings.training.seed)
     model = build_model(settings.model_name, inputs, settings.model_values)
     if model.trainable:
