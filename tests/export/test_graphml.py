@@ -47,7 +47,9 @@ def test_networkx_reads_it(tmp_path: Path):
 @given(ids=st.lists(CARRIED, min_size=6, max_size=6, unique=True))
 def test_any_text_of_xml_comes_back(ids, tmp_path_factory):
     path, other = tmp_path_factory.mktemp("ids") / "found.graphml", f"{ids[0]}b"  # two relations have two names
-    export_graphml(enriched(ids[:4], colours=ids[4:], names=[ids[0], other]), path, provenance={"a": ids[1]}, which="all")
+    export_graphml(
+        enriched(ids[:4], colours=ids[4:], names=[ids[0], other]), path, provenance={"a": ids[1]}, which="all"
+    )
     graph = nx.read_graphml(path, force_multigraph=True)
     assert [graph.nodes[f"n{n}"]["id"] for n in range(1, 7)] == ids
     assert {data["relation"] for *_, data in graph.edges(data=True)} == {"needs", "colour", ids[0], other}
