@@ -23,13 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import polars as pl
 
 from data_loaders.amazon_items import BETWEEN_LEVELS, ItemFields, read_items
 from data_loaders.amazon_reviews import ReviewFields, read_reviews
 from data_loaders.assemble import coded
-from data_loaders.kcore import first_of_pairs, k_core
+from data_loaders.kcore import kept
 from data_loaders.registry import Loader
 from data_loaders.triples import item_nodes, link
 from lrdgraph.corpus import ROLES, Corpus
@@ -159,7 +158,7 @@ def read(
         raise ConfigError(f"category_level is {category_level}; it must be 1 or more.")
     category, files = _files(path, release, category)
     rows, dropped = _interactions(files, release.review, min_rating)
-    rows = _filtered(rows, core, duplicates, dropped)
+    rows = kept(rows, core, duplicates, dropped)
     if not rows.height:
         raise DataError(f"{path}: no interaction is left with these options; lower core or min_rating.")
     users, items = (Vocabulary(rows[kind].unique(maintain_order=True), kind) for kind in ("user", "item"))
@@ -218,21 +217,6 @@ def _interactions(
     if names.milliseconds:
         rows = rows.sort("time", maintain_order=True).with_columns(pl.col("time") // 1000)
     return rows, dropped
-
-
-def _filtered(rows: pl.DataFrame, core: int, duplicates: str, dropped: Counter[str]) -> pl.DataFrame:
-    if duplicates == "first":
-        first = first_of_pairs(*_codes(rows), rows["time"].to_numpy())
-        dropped["repeated interactions of a user with an item"] += int((~first).sum())
-        rows = rows.filter(pl.Series(first))
-    inside = k_core(*_codes(rows), core)
-    dropped[f"interactions outside the {core}-core"] += int((~inside).sum())
-    return rows.filter(pl.Series(inside))
-
-
-def _codes(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    user, item = (rows[name].to_physical().to_numpy() for name in ("user", "item"))
-    return user, item
 
 
 def _described(

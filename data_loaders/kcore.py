@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
+import polars as pl
 
 from lrdgraph.errors import ConfigError
+
+
+def kept(rows: pl.DataFrame, core: int, duplicates: str, dropped: Counter[str]) -> pl.DataFrame:
+    """The interactions that are left of a log, in its order.
+
+    Args:
+        rows: ``user`` and ``item`` (categories), ``time``, and whatever else.
+        core: the k-core alone, taken after duplicates are out; 0 keeps all.
+        duplicates: of several interactions of a user with an item the ``"first"`` by time, or ``"all"``.
+        dropped: what is left out is added here.
+
+    Raises:
+        ConfigError: ``core`` is negative.
+    """
+    if duplicates == "first":
+        first = first_of_pairs(*_codes(rows), rows["time"].to_numpy())
+        dropped["repeated interactions of a user with an item"] += int((~first).sum())
+        rows = rows.filter(pl.Series(first))
+    inside = k_core(*_codes(rows), core)
+    dropped[f"interactions outside the {core}-core"] += int((~inside).sum())
+    return rows.filter(pl.Series(inside))
+
+
+def _codes(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    user, item = (rows[name].to_physical().to_numpy() for name in ("user", "item"))
+    return user, item
 
 
 def first_of_pairs(user: np.ndarray, item: np.ndarray, time: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from data_loaders.columns import ids
 from data_loaders.ogb_kg import is_ogb, read_ogb
 from data_loaders.pykeen_kg import TRIPLES, is_factory, read_pykeen
 from data_loaders.rdf import is_rdf, named, read_rdf
-from data_loaders.reading import SUFFIXES, read_table
+from data_loaders.reading import SUFFIXES, read_table, suffix_of
 from data_loaders.triples import Named, item_nodes, link, read_named, tell_of_mixed
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError, nearest
@@ -125,7 +125,7 @@ def _format(source: Path | str | Any) -> str:
         raise DataError(f"{path} holds neither raw files of OGB nor {TRIPLES} of PyKEEN; name a file or such a folder.")
     if is_rdf(path):
         return "rdf"
-    if path.exists() and path.suffix not in (*SUFFIXES, ".txt", ".kg"):
+    if path.exists() and suffix_of(path) not in (*SUFFIXES, ".txt", ".kg"):
         raise DataError(f"{path} ends in no known way; say its format, one of {', '.join(FORMATS)}.")
     return "table"
 

@@ -71,6 +71,15 @@ def blocks(path: Path, size: int = BLOCK) -> Iterator[Block]:
         raise DataError(f"{path} breaks off or is damaged after line {number} ({reason}); download it again.") from None
 
 
+def whole(path: Path) -> bytes:
+    """All of a file, decompressed if it is gzipped.
+
+    Raises:
+        DataError: as :func:`blocks`.
+    """
+    return b"".join(block.data for block in blocks(path))
+
+
 def record(line: bytes, place: str) -> dict[str, Any]:
     """One line as a dictionary: a JSON object, or a Python literal, which is parsed and never evaluated.
 

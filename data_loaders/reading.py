@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
+from data_loaders.lines import whole
 from lrdgraph.errors import DataError, nearest
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 ROWS_AT_ONCE = 1 << 20
 
 
@@ -36,7 +39,7 @@ class Table:
     def place(self, row: int) -> str:
         """``FILE, line n`` of a row, or ``FILE, row n`` where lines and rows do not correspond."""
         if self.first_line is not None:
-            lines = self.path.read_bytes().rstrip().count(b"\n") + 1
+            lines = whole(self.path).rstrip().count(b"\n") + 1
             if lines == self.first_line - 1 + self.rows.height:
                 return f"{self.path}, line {row + self.first_line}"
         return f"{self.path}, row {self.first_row + row + 1}"
@@ -99,6 +102,11 @@ class Table:
         return f"its columns are {', '.join(names[:8])}{' …' if len(names) > 8 else ''}"
 
 
+def suffix_of(path: Path) -> str:
+    """The end of a name that says how the file is read: ``.csv`` of ``log.csv``, ``.csv.gz`` of ``log.csv.gz``."""
+    return f"{Path(path.stem).suffix}.gz" if path.suffix == ".gz" else path.suffix
+
+
 def read_table(
     path: Path,
     *,
@@ -113,7 +121,7 @@ def read_table(
     Commas may stand inside double quotes; in files separated otherwise a quote is a character like any other.
 
     Args:
-        path: a ``.parquet`` or ``.jsonl`` file, or a text table under any other name.
+        path: a ``.parquet`` or ``.jsonl`` file, or a text table under any other name; gzipped where it ends in ``.gz``.
         separator: of a text table; by default a comma for ``.csv`` and a tab otherwise.
         header: column names of a text file that has no header line.
         encoding: of a text table.
@@ -128,12 +136,13 @@ def read_table(
         raise DataError(f"{path} does not exist or is not a file; check the path.")
     if not path.stat().st_size:
         raise DataError(f"{path} is empty, expected a header and rows; write it anew.")
+    kind = suffix_of(path).removesuffix(".gz")
     if path.suffix == ".parquet":
         table = _parquet(path)
-    elif path.suffix == ".jsonl":
+    elif kind == ".jsonl":
         table = _json_lines(path)
     else:
-        separator = separator or ("," if path.suffix == ".csv" else "\t")
+        separator = separator or ("," if kind == ".csv" else "\t")
         table = _text(path, separator, header, encoding, _comment_lines(path) if comments else 0)
     if not table.rows.height and not may_be_empty:
         raise DataError(f"{path} has a header and no rows; add rows or remove the file.")
@@ -169,11 +178,11 @@ def _parquet(path: Path, start: int = 0, size: int | None = None) -> Table:
 
 def _json_lines(path: Path) -> Table:
     try:
-        return Table(path, pl.read_ndjson(path, infer_schema_length=None), first_line=1)
+        return Table(path, pl.read_ndjson(_source(path), infer_schema_length=None), first_line=1)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = _first(error)
     # only a file that failed is walked line by line
-    with path.open("rb") as lines:
+    with _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 whole = isinstance(json.loads(line), dict) if line.strip() else True
@@ -186,14 +195,14 @@ def _json_lines(path: Path) -> Table:
 
 def _text(path: Path, separator: str, header: Sequence[str] | None, encoding: str, skip: int) -> Table:
     quote = '"' if separator == "," else None
-    with path.open("rb") as lines:
+    with _opened(path) as lines:
         first = lines.readline(1 << 20)  # polars reads any bytes as a header
     if b"\x00" in first:
         raise DataError(f"{path}, line 1 holds zero bytes, expected a text table; check what the file is.")
     try:
         first.decode("utf-8" if encoding == "utf8" else encoding)
         rows = pl.read_csv(
-            path,
+            _source(path),
             separator=separator,
             quote_char=quote,
             has_header=header is None,
@@ -217,7 +226,7 @@ def _text(path: Path, separator: str, header: Sequence[str] | None, encoding: st
 def _bad_text(
     path: Path, separator: str, quote: str | None, encoding: str, skip: int, header: Sequence[str] | None, reason: str
 ) -> DataError:
-    raw = path.read_bytes()
+    raw = whole(path)
     try:
         text = raw.decode("utf-8" if encoding == "utf8" else encoding)
     except UnicodeDecodeError as error:
@@ -241,12 +250,20 @@ def _bad_text(
 
 def _comment_lines(path: Path) -> int:
     count = 0
-    with path.open("rb") as lines:
+    with _opened(path) as lines:
         for line in lines:
             if not line.startswith(b"#"):
                 break
             count += 1
     return count
+
+
+def _source(path: Path) -> Path | bytes:
+    return whole(path) if path.suffix == ".gz" else path
+
+
+def _opened(path: Path) -> BinaryIO:
+    return io.BytesIO(whole(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def _first(error: Exception) -> str:

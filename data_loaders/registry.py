@@ -25,6 +25,7 @@ class Loader:
         recognises: whether a path (which need not exist) is of this format; quick, and never raises.
         load: ``load(path, **options) -> Corpus``; its keyword parameters are the options there are.
         refines: the format of which this one is a special case: where both recognise a path, this one is taken.
+        frames: whether ``load`` takes a data frame in place of a path.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Loader:
     recognises: Callable[[Path], bool]
     load: Callable[..., Corpus]
     refines: str | None = None
+    frames: bool = False
 
     @property
     def options(self) -> tuple[str, ...] | None:
@@ -62,11 +64,12 @@ def loaders() -> dict[str, Loader]:
     return dict(_loaders)
 
 
-def load(source: str | Path, format: str | None = None, **options: Any) -> Corpus:
+def load(source: str | Path | Any, format: str | None = None, **options: Any) -> Corpus:
     """Read a data set.
 
     Args:
-        source: a folder or file, or the name of a data set that a loader can fetch (``"movielens-100k"``).
+        source: a folder or file, or the name of a data set that a loader can fetch (``"movielens-100k"``); or a data
+            frame of interactions, which the format ``tables`` reads.
         format: a registered format; by default the one that recognises ``source``.
         options: what the format's loader takes besides the path.
 
@@ -74,15 +77,17 @@ def load(source: str | Path, format: str | None = None, **options: Any) -> Corpu
         DataError: no format or several recognise the source, or the files do not hold what the format demands.
         ConfigError: the format or an option does not exist.
     """
-    path = Path(source).expanduser()
-    loader = _named(format) if format is not None else _recognised(path)
+    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    loader = _named(format) if format is not None else _recognised(path) if path is not None else _for_frames()
+    if path is None and not loader.frames:
+        raise ConfigError(f"Format '{loader.name}' reads files, got {type(source).__name__}; give a path.")
     known = loader.options
     for option in options:
         if known is not None and option not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise ConfigError(f"Format '{loader.name}' has no option '{option}'{nearest(option, known)}; {takes}.")
     _check_types(loader, options)
-    return loader.load(path, **options)
+    return loader.load(source if path is None else path, **options)
 
 
 def _check_types(loader: Loader, options: dict[str, Any]) -> None:
@@ -104,6 +109,10 @@ def _named(name: str) -> Loader:
     if name not in _loaders:
         raise ConfigError(f"There is no format '{name}'{nearest(name, _loaders)}; known are {', '.join(_loaders)}.")
     return _loaders[name]
+
+
+def _for_frames() -> Loader:
+    return next(loader for loader in _loaders.values() if loader.frames)
 
 
 def _recognised(path: Path) -> Loader:

@@ -1,12 +1,14 @@
-"""A user's own tables: ``interactions``, and optionally ``items`` and ``triples``, as CSV, TSV, Parquet or JSON Lines.
+"""A user's own tables: ``interactions``, and optionally ``items`` and ``triples``, as files or data frames.
 
 =================  ==============================================================================
-``interactions``   ``user``, ``item``, ``time``: seconds since 1970, or ISO dates and datetimes
+``interactions``   ``user``, ``item``, ``time``: seconds since 1970, or ISO dates and datetimes;
+                   ``rating`` counts where ``min_rating`` is given
 ``items``          ``item`` and any columns of text
 ``triples``        ``head``, ``relation``, ``tail`` and optionally ``weight`` (or ``posterior``)
 =================  ==============================================================================
 
-Every row counts, repeated ones too. TSV cells stand as they are; CSV cells may be quoted.
+Files are CSV, TSV or JSON Lines, gzipped or not, or Parquet. By default every row counts, repeated ones too. TSV cells
+stand as they are; CSV cells may be quoted.
 """
 
 from __future__ import annotations
@@ -14,87 +16,129 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import polars as pl
 
 from data_loaders.assemble import assemble, text_columns
-from data_loaders.columns import ids, moments
-from data_loaders.reading import SUFFIXES, Table, read_blocks, read_table
+from data_loaders.columns import ids, moments, ratings
+from data_loaders.frames import frame_table
+from data_loaders.kcore import kept
+from data_loaders.reading import SUFFIXES, Table, read_blocks, read_table, suffix_of
 from data_loaders.registry import Loader
-from data_loaders.triples import read_triples
+from data_loaders.triples import item_nodes, link, named_rows, tell_of_mixed
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import DataError
 
 USER = ("user", "userid", "uid")
 ITEM = ("item", "itemid", "asin", "productid", "movieid")
+RATING = ("rating", "overall", "stars", "score")
 TIME = ("time", "timestamp", "unixtime", "datetime", "date")
 
 
 def recognises(path: Path) -> bool:
     """A folder with a file ``interactions.*``, or one table file."""
     if path.is_file():
-        return path.suffix in SUFFIXES
+        return suffix_of(path) in SUFFIXES
     return any((path / f"interactions{suffix}").is_file() for suffix in SUFFIXES)
 
 
 def read(
-    path: Path,
+    path: Path | Any,
     *,
     name: str | None = None,
     user: str | None = None,
     item: str | None = None,
     time: str | None = None,
-    items: str | Path | None = None,
-    triples: str | Path | None = None,
+    rating: str | None = None,
+    min_rating: float | None = None,
+    core: int = 0,
+    duplicates: Literal["first", "all"] = "all",
+    items: str | Path | Any = None,
+    triples: str | Path | Any = None,
     head: str | None = None,
     relation: str | None = None,
     tail: str | None = None,
     weight: str | None = None,
 ) -> Corpus:
-    """Read a folder of tables, or one file of interactions.
+    """Read a folder of tables, one file of interactions, or data frames.
 
     Args:
-        path: the folder or the file.
+        path: the folder or the file, or the interactions as :func:`data_loaders.frames.frame_table` takes them.
         name: the corpus's name; by default that of the folder or file.
-        user, item, time, head, relation, tail, weight: column names, where they are called otherwise.
-        items, triples: files that stand elsewhere or are called otherwise.
+        user, item, time, rating, head, relation, tail, weight: column names, where they are called otherwise.
+        min_rating: interactions rated lower are left out and counted; by default all count, and none need be rated.
+        core: keep the k-core alone: users and items with at least so many interactions, taken after ratings and
+            duplicates are out. Items outside are left out wherever they occur. 0 keeps all.
+        duplicates: of several interactions of a user with an item keep ``"all"``, or the ``"first"`` by time.
+        items, triples: files that stand elsewhere or are called otherwise, or data frames.
 
     Raises:
-        DataError: a column is missing, or a cell does not hold what its column demands.
+        DataError: a column is missing, a cell does not hold what its column demands, or nothing is left.
+        ConfigError: ``core`` is negative.
     """
-    folder = None if path.is_file() else path
-    source = path if folder is None else _one(folder, "interactions")
-    if source is None:
-        raise DataError(f"{path} holds no interactions{{{','.join(SUFFIXES)}}}; add one of them.")
-    items = items or (_one(folder, "items") if folder else None)
-    triples = triples or (_one(folder, "triples") if folder else None)
+    if isinstance(path, Path):
+        folder = None if path.is_file() else path
+        source = path if folder is None else _one(folder, "interactions")
+        if source is None:
+            raise DataError(f"{path} holds no interactions{{{','.join(SUFFIXES)}}}; add one of them.")
+        items = items if folder is None or items is not None else _one(folder, "items")
+        triples = triples if folder is None or triples is not None else _one(folder, "triples")
+        parts, own_name = read_blocks(source), folder.absolute().name if folder else Path(path.stem).stem
+    else:
+        parts, own_name = iter([frame_table(path, "interactions")]), "frames"
 
-    events = pl.concat([_events(part, user, item, time) for part in read_blocks(source)], how="vertical_relaxed")
-    described, dropped = _described(Path(items), item) if items else (None, {})
-    corpus = assemble(name or (folder.absolute().name if folder else path.stem), events, described, dropped)
-    if triples:
-        linked = read_triples(triples, corpus.items, head=head, relation=relation, tail=tail, weight=weight)
-        dropped = dict(Counter(corpus.dropped) + Counter(linked.dropped))
-        corpus = replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
-    return corpus
+    dropped = Counter[str]()
+    asked = {"user": user, "item": item, "time": time, "rating": rating}
+    log = pl.concat([_events(part, asked, min_rating) for part in parts], how="vertical_relaxed")
+    liked = log.filter("liked").drop("liked")
+    dropped[f"ratings below {min_rating or 0:g}"] += log.height - liked.height
+    rows = kept(liked, core, duplicates, dropped)
+    if not rows.height:
+        where = path if isinstance(path, Path) else "interactions"
+        raise DataError(f"{where}: no interaction is left with these options; lower core or min_rating.")
+    described = None if items is None else _described(_table(items, "items"), item, dropped)
+    known = pl.concat([log["item"].unique().cast(pl.String), *([] if described is None else [described["id"]])])
+    if core and described is not None:
+        inside = described["id"].is_in(rows["item"].unique().cast(pl.String).implode())
+        dropped[f"items outside the {core}-core"] += int((~inside).sum())
+        described = described.filter(inside)
+    corpus = assemble(name or own_name, rows, described, dict(+dropped))
+    if triples is None:
+        return corpus
+    table = _table(triples, "triples", comments=True)
+    named = named_rows(table, head, relation, tail, weight)
+    outside = known.filter(~known.is_in(corpus.items.series.implode())).implode()
+    gone = named.filter(pl.col("head").is_in(outside) | pl.col("tail").is_in(outside)).height
+    named = named.filter(~pl.col("head").is_in(outside), ~pl.col("tail").is_in(outside))
+    tell_of_mixed(named, item_nodes(corpus.items), table.path)
+    linked = link(named, item_nodes(corpus.items), corpus.num_items)
+    counts = Counter(corpus.dropped) + Counter(linked.dropped) + Counter({"triples of items left out": gone})
+    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dict(counts))
 
 
-def _events(table: Table, user: str | None, item: str | None, time: str | None) -> pl.DataFrame:
-    """Interactions with ids as categories, so that what is kept of a part is sixteen bytes for each."""
-    columns = {"user": table.need(USER, user), "item": table.need(ITEM, item), "time": table.need(TIME, time)}
-    named = {kind: ids(table, columns[kind], kind).cast(pl.Categorical) for kind in ("user", "item")}
-    return pl.DataFrame(named | {"time": moments(table, columns["time"])})
+def _table(source: str | Path | Any, name: str, *, comments: bool = False) -> Table:
+    if isinstance(source, str | Path):
+        return read_table(Path(source), comments=comments, may_be_empty=True)
+    return frame_table(source, name)
 
 
-def _described(path: Path, item: str | None) -> tuple[pl.DataFrame, dict[str, int]]:
-    table = read_table(path, may_be_empty=True)
+def _events(table: Table, asked: dict[str, str | None], min_rating: float | None) -> pl.DataFrame:
+    """Interactions with ids as categories, so that what is kept of a part is about sixteen bytes for each."""
+    user, item, time = (table.need(known, asked[known[0]]) for known in (USER, ITEM, TIME))
+    named = {kind: ids(table, name, kind).cast(pl.Categorical) for kind, name in (("user", user), ("item", item))}
+    liked = True if min_rating is None else ratings(table, table.need(RATING, asked["rating"])) >= min_rating
+    return pl.DataFrame(named | {"time": moments(table, time)}).with_columns(liked=liked)
+
+
+def _described(table: Table, item: str | None, dropped: Counter[str]) -> pl.DataFrame:
     asked = item if item in table.rows.columns else None
     column = table.find(ITEM, asked) or table.find(("id",)) or table.need(ITEM)
     if column != "id" and "id" in table.rows.columns:
-        raise DataError(f"{path} has a column 'id' beside '{column}'; rename it, the name is kept for item ids.")
+        raise DataError(f"{table.path} has a column 'id' beside '{column}'; rename it, the name is kept for item ids.")
     texts, other = text_columns(table, {column})
-    described = pl.DataFrame([ids(table, column, "item", unique=True).alias("id"), *texts])
-    return described, {"columns that are not text": other} if other else {}
+    dropped["columns that are not text"] += other
+    return pl.DataFrame([ids(table, column, "item", unique=True).alias("id"), *texts])
 
 
 def _one(folder: Path, stem: str) -> Path | None:
@@ -104,4 +148,10 @@ def _one(folder: Path, stem: str) -> Path | None:
     return found[0] if found else None
 
 
-LOADER = Loader("tables", "a folder with interactions.csv, .tsv, .parquet or .jsonl, or such a file", recognises, read)
+LOADER = Loader(
+    "tables",
+    "a folder with interactions.csv, .tsv, .parquet or .jsonl, or such a file",
+    recognises,
+    read,
+    frames=True,
+)

@@ -116,6 +116,13 @@ def read_named(
         DataError: a column is missing, a cell is empty, or a weight is outside [0, 1].
     """
     table = read_table(Path(path), comments=True, may_be_empty=True)
+    return Named(named_rows(table, head, relation, tail, weight), {})
+
+
+def named_rows(
+    table: Table, head: str | None, relation: str | None, tail: str | None, weight: str | None
+) -> pl.DataFrame:
+    """Strings ``head``, ``relation``, ``tail`` of a table, perhaps with ``weight``; see :func:`read_named`."""
     columns = {
         "head": table.need(("head", "headid", "subject"), head),
         "relation": table.need(("relation", "relationid", "predicate"), relation),
@@ -129,7 +136,7 @@ def read_named(
         table = Table(table.path, held, table.first_line)
     if weights:
         rows = rows.with_columns(shares(table, weights[0]).alias("weight"))
-    return Named(rows, {})
+    return rows
 
 
 def read_triples(

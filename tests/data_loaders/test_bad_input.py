@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import zipfile
 from collections.abc import Callable
@@ -123,6 +124,12 @@ CASES = [
     Case("impossible date", T, put("interactions.csv", HEAD + "u,i,2024-02-30\n"), ("line 2", "2024-02-30")),
     Case("mixed dates", T, put("interactions.csv", HEAD + "u,i,2024-02-03\nu,i,7\n"), ("line 3", "'7'")),
     Case("null time", T, swap("interactions.csv", "200", ""), ("interactions.csv, line 3", "nothing")),
+    Case("core too large", T, put("x", ""), ("no interaction is left", "lower core"), options={"core": 9}),
+    Case("negative core", T, put("x", ""), ("core is -1",), options={"core": -1}),
+    Case("no ratings", T, put("x", ""), ("no column 'rating'",), options={"min_rating": 3.0}),
+    Case("half a gzip file", T, both(remove("items.csv"), put("items.csv.gz", gzip.compress(b"item,title\npen,A pen\n" * 99)[:40])), ("items.csv.gz", "breaks off")),
+    Case("no gzip file", T, both(remove("items.csv"), put("items.csv.gz", b"\x1f\x8bxx")), ("items.csv.gz", "damaged")),
+    Case("bad cell in gzip", T, both(remove("interactions.csv"), put("interactions.csv.gz", gzip.compress(b"user,item,time\nu,i,x\n"))), ("interactions.csv.gz, line 2", "'x'")),
     Case("negative time", T, swap("interactions.csv", "200", "-5"), ("interactions.csv, line 3", "'-5'")),
     Case("nan time", T, swap("interactions.csv", "200", "nan"), ("interactions.csv, line 3", "'nan'")),
     Case("milliseconds", T, swap("interactions.csv", "200", "1577836800000"), ("line 3", "milliseconds")),

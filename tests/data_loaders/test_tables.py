@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -34,6 +35,67 @@ def test_by_hand(tmp_path: Path):
     assert list(zip(triples.head, triples.relation, triples.tail, strict=True)) == [(1, 0, 3), (1, 1, 5), (6, 2, 2)]
     assert triples.weight is not None
     assert triples.weight.tolist() == [0.75, 1.0, 0.25]
+
+
+RATED = """user,item,time,rating
+ann,pen,1,5
+ann,ink,2,4
+ann,pen,3,3
+bob,ink,1,5
+bob,pen,2,4
+bob,cup,3,1
+cat,pen,4,2
+"""
+
+
+def test_ratings_duplicates_and_core_by_hand(tmp_path: Path):
+    folder = folders.tables(tmp_path / "shop")
+    folders.write(folder, {"interactions.csv": RATED})
+    triples = "head,relation,tail\npen,needs,ink\npen,beside,pad\ncup,beside,pen\nink,colour,blue\n"
+    (folder / "triples.tsv").unlink()
+    folders.write(folder, {"triples.csv": triples})
+    corpus = load(folder, min_rating=2, core=2, duplicates="first")
+    # the second pen of ann repeats the first, bob's cup is rated too low, and cat is left with one interaction
+    assert corpus.users.ids(corpus.user) == ["ann", "ann", "bob", "bob"]
+    assert corpus.items.ids(corpus.item) == ["pen", "ink", "ink", "pen"]
+    assert corpus.time.tolist() == [1, 2, 1, 2]
+    # the pad is described and outside the core, the cup is rated too low alone: neither is an attribute value now
+    assert corpus.items.series.to_list() == ["pen", "ink"]
+    assert corpus.attributes.series.to_list() == ["blue"]
+    assert (corpus.triples.head.tolist(), corpus.triples.tail.tolist()) == ([1, 2], [2, 3])
+    assert corpus.dropped == {
+        "ratings below 2": 1,
+        "repeated interactions of a user with an item": 1,
+        "interactions outside the 2-core": 1,
+        "items outside the 2-core": 1,
+        "items without text": 1,
+        "triples of items left out": 2,
+    }
+    everything = load(folder)
+    assert (len(everything.time), everything.items.series.to_list()) == (7, ["pen", "pad", "ink", "cup"])
+
+
+def test_rating_column_by_name(tmp_path: Path):
+    folders.write(tmp_path, {"log.csv": RATED.replace("rating", "liked")})
+    assert load(tmp_path / "log.csv", rating="liked", min_rating=4.5).time.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_gzipped_tables_are_the_same_corpus(tmp_path: Path, suffix: str):
+    plain, zipped = folders.tables(tmp_path / "a" / "shop"), tmp_path / "b" / "shop"
+    zipped.mkdir(parents=True)
+    for file in plain.iterdir():
+        with gzip.open(zipped / f"{file.stem}{suffix}.gz", "wb") as out:
+            rows = pl.read_csv(file, separator="," if file.suffix == ".csv" else "\t", comment_prefix="#")
+            held = tmp_path / f"table{suffix}"
+            write_table(rows.with_columns(pl.col(pl.String).fill_null("").str.replace_all('"', "")), held)
+            out.write(b"# made by hand\n" * (file.stem == "triples" and suffix != ".jsonl") + held.read_bytes())
+    expected = load(plain)
+    corpus = load(zipped)
+    assert corpus.items.ids(corpus.item) == expected.items.ids(expected.item)
+    assert corpus.triples.weight is not None
+    assert corpus.triples.weight.tolist() == [0.75, 1.0, 0.25]
+    assert load(zipped / f"interactions{suffix}.gz").name == "interactions"
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
