@@ -53,6 +53,12 @@ def recommend(
         bool, typer.Option("--index", help="Look in DIR/index, as 'lrdgraph index DIR' builds it.")
     ] = False,
     hits: Annotated[int | None, typer.Option(help="Items of the index that are scored; 200 by default.")] = None,
+    only: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recommend these items alone: ids, one in a line.")
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recommend none of these: ids, one in a line.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     to: Annotated[
         Path | None,
@@ -66,7 +72,7 @@ def recommend(
     if to is not None:
         if index or any(one is not None for one in (history, user, times)):
             raise ConfigError("--to is for everyone in the corpus; leave out --history, --times, --user and --index.")
-        for_everyone(folder, to, data, None if at is None else seconds_of(at, "--at"), k)
+        for_everyone(folder, to, data, None if at is None else seconds_of(at, "--at"), k, only, exclude)
         return
     if (history is None) == (user is None):
         raise ConfigError("Give either --history with item ids or --user with an id of the corpus.")
@@ -80,6 +86,7 @@ def recommend(
 
     run = load_run(folder)
     best = run.model.recommend if not index else _with_index(run, 200 if hits is None else hits)
+    best = partial(best, **_some(only, exclude))
     if user is not None:
         items, moments, number = history_of(run, user, data)
         if not index:  # its models know no person
@@ -94,10 +101,19 @@ def recommend(
         show_recommendations(run, items, found)
 
 
-def for_everyone(folder: Path, to: Path, data: str | None, at: int | None, k: int) -> None:
+def for_everyone(
+    folder: Path,
+    to: Path,
+    data: str | None,
+    at: int | None,
+    k: int,
+    only: Path | None = None,
+    exclude: Path | None = None,
+) -> None:
     """Write recommendations for everyone in the run's corpus, or in a later one, whose people the model takes as new.
 
     Raises:
+        DataError: a file of items cannot be read, or as ``recommend_everyone``.
         ConfigError: the file has another ending than :data:`WRITERS`.
     """
     if to.suffix not in WRITERS:
@@ -109,7 +125,8 @@ def for_everyone(folder: Path, to: Path, data: str | None, at: int | None, k: in
 
     run = load_run(folder)
     corpus = load_corpus(run.settings, data)
-    table = recommend_everyone(run.model, corpus, k, at=at, strangers=corpus.fingerprint != run.fingerprint)
+    strangers = corpus.fingerprint != run.fingerprint
+    table = recommend_everyone(run.model, corpus, k, at=at, strangers=strangers, **_some(only, exclude))
     with atomic_file(to) as temporary:
         WRITERS[to.suffix](table, temporary)
     say(f"{len(table):,} recommendations for {table['user'].n_unique():,} people in {to}")
@@ -130,6 +147,19 @@ def ids_of(text: str) -> list[str]:
     if not items or not all(items):
         raise DataError(f"The history '{text}' has an empty id; separate ids by single commas.")
     return items
+
+
+def _some(only: Path | None, exclude: Path | None) -> dict[str, Any]:
+    return {name: _lines(path) for name, path in (("only", only), ("exclude", exclude)) if path is not None}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise DataError(f"{path} cannot be read ({reason}); name a file of item ids, one in a line.") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _with_index(run: Run, hits: int) -> Callable[..., list[list[Recommendation]]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -71,10 +72,13 @@ class Recommender(nn.Module, ABC):
         *,
         users: Sequence[int] | None = None,
         filter_seen: bool = True,
+        only: Iterable[str] | None = None,
+        exclude: Iterable[str] = (),
         reasons: int = 0,
     ) -> list[list[Recommendation]]:
         """The best ``k`` items for any histories of external ids; see :func:`lrdgraph.models.recommend.recommend`."""
-        return recommend(self, histories, times, at, k, users=users, filter_seen=filter_seen, reasons=reasons)
+        known = partial(recommend, self, users=users, only=only, exclude=exclude)
+        return known(histories, times, at, k, filter_seen=filter_seen, reasons=reasons)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalar terms of one training batch; ``"total"`` is what is minimised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import polars as pl
 
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError
-from lrdgraph.models.recommend import ROWS_AT_ONCE, Events, evaluating, ranked
+from lrdgraph.models.recommend import ROWS_AT_ONCE, Events, allowed_items, evaluating, ranked
 
 if TYPE_CHECKING:
     from lrdgraph.models.base import Recommender
@@ -22,6 +23,8 @@ def recommend_everyone(
     *,
     at: int | None = None,
     filter_seen: bool = True,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
     strangers: bool = False,
 ) -> pl.DataFrame:
     """The best ``k`` items for each person of a corpus after all that she did; as ``recommend``, without reasons.
@@ -32,6 +35,7 @@ def recommend_everyone(
         k: items for each person; fewer where the catalogue has no more.
         at: the moment of the requests, in seconds; that of each person's last event where None.
         filter_seen: leave out what a person had.
+        only, exclude: external ids of the items that may be recommended, and of those that may not.
         strangers: take nobody for a person of training; to be set where people are not numbered as they were then.
 
     Returns:
@@ -40,7 +44,7 @@ def recommend_everyone(
 
     Raises:
         ConfigError: ``k`` is below 1.
-        UnknownIdError: the corpus holds an item that the model does not know.
+        UnknownIdError: an item of the corpus, or one that is named, is none the model knows.
         DataError: an event lies after ``at``, or there are people the model was not trained with.
     """
     if k < 1:
@@ -52,12 +56,13 @@ def recommend_everyone(
         )
     events, people = _histories(model, corpus, at)
     person = np.zeros_like(people) if strangers else people
+    allowed = allowed_items(model.inputs.items, only, exclude)
     width = min(k, model.inputs.num_items + 1)
     values: list[np.ndarray] = [np.empty((0, width), np.float32)]
     items: list[np.ndarray] = [np.empty((0, width), np.int64)]
     with evaluating(model):
         for start in range(0, len(people), ROWS_AT_ONCE):
-            _, value, best = ranked(model, events, person, start, k, filter_seen)
+            _, value, best = ranked(model, events, person, start, k, filter_seen, allowed)
             values.append(value.float().cpu().numpy())
             items.append(best.cpu().numpy())
     score, item = np.concatenate(values).ravel(), np.concatenate(items).ravel()

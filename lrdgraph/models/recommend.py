@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -85,6 +85,8 @@ def recommend(
     *,
     users: Sequence[int] | None = None,
     filter_seen: bool = True,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
     reasons: int = 0,
     candidates: CandidateSource | None = None,
 ) -> list[list[Recommendation]]:
@@ -104,6 +106,8 @@ def recommend(
         users: the number of each person in the corpus of training (``corpus.users.index(ids)``), for models with a
             vector for each; 0 is a stranger, as everyone is where None.
         filter_seen: leave out items of the history, the whole of it.
+        only: external ids of the items that may be recommended, as those in stock; all where None.
+        exclude: external ids of items that may not.
         reasons: at most so many reasons for each item, if the model gives any; only edges that speak for it.
         candidates: where to look; all items where None. What it finds is scored by the model, whoever found it.
 
@@ -118,12 +122,32 @@ def recommend(
     known = model.inputs.events
     events = _events(model.inputs.items, histories, times, at, now=int(known[2, -1]) if known.numel() else 0)
     person = np.zeros(len(events.moment), np.int64) if users is None else _people(users, events, model.inputs.num_users)
+    allowed = allowed_items(model.inputs.items, only, exclude)
     with evaluating(model):
         starts = range(0, len(events.moment), ROWS_AT_ONCE)
         blocks = [
-            _told(model, *ranked(model, events, person, start, k, filter_seen, candidates), reasons) for start in starts
+            _told(model, *ranked(model, events, person, start, k, filter_seen, allowed, candidates), reasons)
+            for start in starts
         ]
     return list(chain.from_iterable(blocks))
+
+
+def allowed_items(items: Vocabulary, only: Iterable[str] | None, exclude: Iterable[str]) -> Tensor:
+    """Which of padding and ``N`` items may be recommended, ``(N + 1,)`` bool; padding never.
+
+    Raises:
+        UnknownIdError: an id is not in the vocabulary.
+        DataError: a string is given where several ids belong.
+    """
+    for given in (only, exclude):
+        if isinstance(given, str):
+            raise DataError(f"Items are given as a list of ids; got the string '{given[:60]}': put it into a list.")
+    allowed = torch.full((len(items) + 1,), only is None)
+    if only is not None:
+        allowed[torch.tensor(items.index(list(only)))] = True
+    allowed[torch.tensor(items.index(list(exclude)))] = False
+    allowed[0] = False
+    return allowed
 
 
 @contextmanager
@@ -229,6 +253,7 @@ def ranked(
     start: int,
     k: int,
     filter_seen: bool,
+    allowed: Tensor,
     source: CandidateSource | None = None,
 ) -> tuple[Batch, Tensor, Tensor]:
     """The best of ``B`` histories from ``start`` on: their batch, and scores and items ``(B, k)``, the best first.
@@ -237,6 +262,7 @@ def ranked(
 
     Args:
         person: number of everyone, 0 for a stranger.
+        allowed: ``(N + 1,)`` bool, by :func:`allowed_items`.
         source: where to look; all items where None.
     """
     stop = min(start + ROWS_AT_ONCE, len(events.moment))
@@ -249,12 +275,12 @@ def ranked(
     scores = model.score(batch, items).clone()
     if bool(scores.isnan().any()):
         raise DataError(f"{type(model).__name__} gives scores that are not numbers; it has diverged: train it again.")
+    allowed = allowed.to(device)
+    scores.masked_fill_(~(allowed if items is None else allowed[items]), -torch.inf)
     if items is None:
-        scores[:, 0] = -torch.inf
         if filter_seen:
             scores[row, seen] = -torch.inf
     else:
-        scores[items == 0] = -torch.inf
         if filter_seen:
             base = model.inputs.num_items + 1
             own = torch.arange(len(items), device=device)[:, None] * base + items

@@ -7,7 +7,7 @@ scores the union of both, and these scores alone decide. Needs faiss (``pip inst
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -193,12 +193,17 @@ def recommend_with(
     *,
     hits: int = 200,
     filter_seen: bool = True,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
     reasons: int = 0,
 ) -> list[list[Recommendation]]:
     """As :func:`lrdgraph.models.recommend.recommend`, by the index's model, without scoring the whole catalogue.
 
     Scores, order, filtering and reasons are those of the model. What may be missing is an item that no edge reaches
     from the history and that the index did not find among its ``hits``.
+
+    What ``only`` and ``exclude`` leave out is left out of what was found: where they leave few items, look for more
+    ``hits``, or score all with ``recommend``.
 
     Args:
         index: of the model.
@@ -215,8 +220,8 @@ def recommend_with(
     def found(batch: Batch, number: int) -> Tensor:
         return index.candidates(batch, max(hits, number))
 
-    known = partial(recommend, index.model, filter_seen=filter_seen, reasons=reasons, candidates=found)
-    return known(histories, times, at, k)
+    known = partial(recommend, index.model, only=only, exclude=exclude, candidates=found)
+    return known(histories, times, at, k, filter_seen=filter_seen, reasons=reasons)
 
 
 def by_row(row: Tensor, item: Tensor, rows: int) -> Tensor:

@@ -110,6 +110,8 @@ CASES = [
     Case("empty id", "recommend {run} --history i1,,i2", ("has an empty id",)),
     Case("everyone and a history", "recommend {run} --to {tmp}/a.csv --history i1", ("leave out --history",)),
     Case("no such ending", "recommend {run} --to {tmp}/a.xlsx", ("'.xlsx'", ".parquet")),
+    Case("no file of items", "recommend {run} --history i1 --only {tmp}/none", ("No such file", "one in a line")),
+    Case("other items", "recommend {run} --history i1 --exclude {run}/ids", ("item id 'i2x'",), put("ids", "i2x")),
     Case("open quote", "recommend {run} --history \"i1,i2", ("is no list of ids", "close its quotes")),
     Case("no history", "recommend {run}", ("Give either --history",)),
     Case("two histories", "recommend {run} --history i1 --user u1", ("Give either --history",)),

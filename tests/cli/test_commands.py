@@ -186,6 +186,16 @@ def test_recommend_for_everyone(lrdgraph: Command, trained: Path, tmp_path: Path
     assert table.filter(pl.col("user") == "u7")["item"].to_list() == [found["item"] for found in one]
 
 
+def test_recommend_some_items_alone(lrdgraph: Command, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "stock.txt").write_text("i1\n\ni2\r\n i3\ni4\n")
+    (tmp_path / "gone.txt").write_text("\ufeffi2\n", encoding="utf-8")
+    some = ("--only", tmp_path / "stock.txt", "--exclude", tmp_path / "gone.txt", "-k", "9")
+    told = json.loads(lrdgraph("recommend", trained, "--history", "i4", "--json", *some).out)["recommendations"]
+    assert sorted(one["item"] for one in told) == ["i1", "i3"]
+    assert lrdgraph("recommend", trained, "--to", tmp_path / "all.csv", *some).status == 0
+    assert set(pl.read_csv(tmp_path / "all.csv")["item"]) <= {"i1", "i3", "i4"}
+
+
 def test_an_id_may_hold_a_comma_or_a_space() -> None:
     assert ids_of("a, b ,c") == ["a", "b", "c"]
     assert ids_of('"pens, blue",d') == ["pens, blue", "d"]

@@ -50,6 +50,15 @@ def test_equals_a_loop_over_people(name: str, strangers: bool, monkeypatch: pyte
         np.testing.assert_allclose(found["score"], [one.score for one in expected], atol=1e-5)
 
 
+def test_only_some_items() -> None:
+    corpus, made = shop.shop(), model("lrdgraph")
+    ids = corpus.items.series.to_list()
+    everything, asked = recommend_everyone(made, corpus, 100), {"only": ids[:9], "exclude": ids[3:5]}
+    left = everything.filter(everything["item"].is_in(ids[:3] + ids[5:9]))
+    found = recommend_everyone(made, corpus, 100, **asked)
+    assert found.drop("rank").equals(left.drop("rank"))
+
+
 def test_items_go_by_their_ids_and_people_without_events_are_left_out() -> None:
     corpus, made = shop.shop(), model("lrdgraph")
     turned = Vocabulary(corpus.items.series.reverse(), "item")

@@ -228,6 +228,21 @@ def test_no_people_and_few_items(flagship):
     assert len(flagship.recommend([["red-pen"]], k=1000)[0]) == 23
 
 
+def test_only_some_items_in_the_order_of_all(flagship):
+    histories = people(30)[0]
+    everything = flagship.recommend(histories, k=1000)
+    ids = flagship.inputs.items.series.to_list()
+    some, gone = ids[::3], [ids[0], ids[4], ids[6]]
+    for asked in ({"only": some}, {"exclude": gone}, {"only": some, "exclude": gone}, {"only": iter(some)}):
+        left = set(some if "only" in asked else ids) - set(asked.get("exclude", ()))
+        found = flagship.recommend(histories, k=4, **asked)
+        assert [[a.item for a in row] for row in found] == [
+            [a.item for a in row if a.item in left][:4] for row in everything
+        ]
+    assert flagship.recommend([["red-pen"]], only=[]) == [[]]
+    assert flagship.recommend([["red-pen"]], only=["red-pen"]) == [[]]
+
+
 BAD = {
     "an unknown id": (UnknownIdError, "'red-pan' is not in the corpus \\(did you mean 'red-pen'", [["red-pan"]], {}),
     "an empty history": (DataError, "History 2 of 2 is empty; give at least one item", [["red-pen"], []], {}),
@@ -246,6 +261,8 @@ BAD = {
     "no such user": (DataError, "a number from 0 to", [["red-pen"]], {"users": [10**6]}),
     "a user's name": (DataError, "'users' must be whole numbers", [["red-pen"]], {"users": ["ann"]}),
     "no items": (ConfigError, "k must be 1 or more", [["red-pen"]], {"k": 0}),
+    "no such item to leave out": (UnknownIdError, "'red-pan' is not", [["red-pen"]], {"exclude": ["red-pan"]}),
+    "an item for items": (DataError, "got the string 'red-pen'", [["red-pen"]], {"only": "red-pen"}),
     "less than no reason": (ConfigError, "reasons 0 or more", [["red-pen"]], {"reasons": -1}),
 }
 

@@ -55,6 +55,14 @@ def test_answers_and_reasons_are_those_of_the_whole_catalogue(flagship, kind, fi
     assert np.allclose(scores(found), scores(expected), atol=1e-5)
 
 
+def test_some_items_alone_by_an_index(flagship) -> None:
+    histories, times = people(60)
+    ids = flagship.inputs.items.series.to_list()
+    asked = {"at": 10_500 * shop.DAY, "k": 5, "only": ids[::2], "exclude": ids[:3]}
+    expected = recommend(flagship, histories, times, **asked)
+    assert answers(recommend_with(build_index(flagship), histories, times, **asked)) == answers(expected)
+
+
 @pytest.mark.parametrize("name", ["sasrec", "lrdgraph"])
 def test_a_request_reads_its_history_once_and_forgets_it_when_weights_may_change(name: str) -> None:
     model = shop.model(name, steps=1)
