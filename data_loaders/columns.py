@@ -7,6 +7,7 @@ import polars as pl
 from data_loaders.reading import Table
 from lrdgraph.errors import DataError
 
+UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 LAST_SECOND = 100_000_000_000  # the year 5138: a larger number counts milliseconds
 
 
@@ -79,13 +80,20 @@ def ratings(table: Table, column: str) -> pl.Series:
     return _numbers(table, column, "a number")
 
 
-def moments(table: Table, column: str) -> pl.Series:
+def moments(table: Table, column: str, unit: str = "s") -> pl.Series:
     """Seconds since 1970-01-01 UTC, ``(n,)`` int64 or float64 where the source has fractions.
 
-    Read are numbers of seconds, dates, and ISO 8601 dates and datetimes; without an offset they count as UTC.
+    Read are numbers of seconds, or of the unit, dates, and ISO 8601 dates and datetimes; without an offset they count
+    as UTC.
+
+    Args:
+        table: where the column stands.
+        column: its name.
+        unit: of numbers: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.
 
     Raises:
-        DataError: a cell is empty, neither a number nor an ISO date, before 1970, or so large that it is no second.
+        DataError: a cell is empty, neither a number nor an ISO date, before 1970, or so large that it is no second; or
+            all numbers are dates such as 20240531.
     """
     raw = table.rows[column]
     if isinstance(raw.dtype, pl.Date | pl.Datetime):
@@ -93,6 +101,12 @@ def moments(table: Table, column: str) -> pl.Series:
         values = raw.cast(pl.Datetime("us")).dt.epoch("us") / 1_000_000
     elif raw.dtype.is_numeric() or (raw.dtype == pl.String and raw.drop_nulls().head(1).str.contains(_NUMBER).any()):
         values = _numbers(table, column, "seconds since 1970")
+        if unit == "s" and _are_dates(values):
+            raise DataError(
+                f"{table.path}: column '{column}' holds dates such as {int(values[0])}, expected seconds since 1970 or "
+                f"{str(int(values[0]))[:4]}-{str(int(values[0]))[4:6]}-{str(int(values[0]))[6:]}; write them so."
+            )
+        values = values / UNITS[unit]
     else:
         values = _iso(table, column)
     table.refuse(values < 0, column, "a moment after 1970-01-01")
@@ -103,6 +117,15 @@ def moments(table: Table, column: str) -> pl.Series:
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
+
+
+def _are_dates(values: pl.Series) -> bool:
+    """Whether all numbers read as year, month and day."""
+    if not len(values) or not values.is_between(19_000_101, 21_001_231).all():
+        return False
+    whole = values.cast(pl.Int64)
+    dates = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
+    return bool((whole == values).all()) and not dates.null_count()
 
 
 def _numbers(table: Table, column: str, expected: str) -> pl.Series:

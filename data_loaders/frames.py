@@ -8,8 +8,19 @@ from typing import Any
 
 import polars as pl
 
-from data_loaders.reading import Table
+from data_loaders.reading import Table, read_table
 from lrdgraph.errors import DataError
+
+
+def source_table(source: Any, name: str, *, comments: bool = False) -> Table:
+    """A table from a path, where it may be empty, or from a data frame.
+
+    Raises:
+        DataError: as :func:`data_loaders.reading.read_table` or :func:`frame_table`.
+    """
+    if isinstance(source, str | Path):
+        return read_table(Path(source), comments=comments, may_be_empty=True)
+    return frame_table(source, name)
 
 
 def frame_table(frame: Any, name: str) -> Table:

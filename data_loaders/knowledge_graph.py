@@ -10,17 +10,19 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from data_loaders.columns import ids
+from data_loaders.frames import source_table
 from data_loaders.ogb_kg import is_ogb, read_ogb
 from data_loaders.pykeen_kg import TRIPLES, is_factory, read_pykeen
 from data_loaders.rdf import is_rdf, named, read_rdf
-from data_loaders.reading import SUFFIXES, read_table, suffix_of
-from data_loaders.triples import Named, item_nodes, link, read_named, tell_of_mixed
+from data_loaders.reading import SUFFIXES, suffix_of
+from data_loaders.triples import Named, item_nodes, link, named_rows, tell_of_mixed
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError, nearest
 from lrdgraph.vocabulary import Vocabulary
 
 FORMATS = ("table", "rdf", "ogb", "pykeen")
 ITEM = ("item", "itemid", "id")
+COLUMNS = ("head", "relation", "tail", "weight")
 ENTITY = ("entity", "entityid", "iri", "uri", "link")
 
 
@@ -36,7 +38,7 @@ def with_triples(
     source: Path | str | Any,
     *,
     format: str | None = None,
-    links: Path | str | None = None,
+    links: Path | str | Any = None,
     base: str | None = None,
     literals: bool = False,
     **columns: str | None,
@@ -50,7 +52,7 @@ def with_triples(
 
     Args:
         corpus: the corpus; it stays as it is.
-        source: a table as :func:`data_loaders.triples.read_named` reads it; an RDF file, as
+        source: a table as :func:`data_loaders.triples.read_named` reads it, or a data frame of it; an RDF file, as
             :func:`data_loaders.rdf.read_rdf`; the folder of an OGB link-prediction set, as
             :func:`data_loaders.ogb_kg.read_ogb`; or a PyKEEN ``TriplesFactory``, its saved folder or a table without a
             header, as :func:`data_loaders.pykeen_kg.read_pykeen`.
@@ -75,32 +77,37 @@ def with_triples(
             raise ConfigError(f"Triples of format '{form}' take no option '{option}'; leave it out.")
     aligned = Links(item_nodes(corpus.items), {}) if links is None else read_links(links, corpus.items, base)
     if form == "table":
-        found = read_named(source, **columns)
-        tell_of_mixed(found.rows, aligned.known, Path(source))
+        for option in columns.keys() - COLUMNS:
+            raise ConfigError(
+                f"A table takes no option '{option}'{nearest(option, COLUMNS)}; it takes {', '.join(COLUMNS)}."
+            )
+        table = source_table(source, "triples", comments=True)
+        found = Named(named_rows(table, **{name: columns.get(name) for name in COLUMNS}), {})
+        tell_of_mixed(found.rows, aligned.known, table.path)
     elif form == "rdf":
         found = read_rdf(Path(source), aligned.known["id"], base, literals=literals)
     else:
         found = read_ogb(Path(source)) if form == "ogb" else read_pykeen(source)
     linked = link(found.rows, aligned.known, corpus.num_items, corpus.attributes, corpus.triples)
-    if found.rows.height and linked.dropped.get("triples without an item") == found.rows.height and form != "table":
+    if found.rows.height and linked.dropped.get("triples without an item") == found.rows.height:
         raise _nothing_aligned(source, found, aligned.known)
     dropped = dict(sum(map(Counter, (found.dropped, aligned.dropped, linked.dropped)), Counter(corpus.dropped)))
     return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
 
 
-def read_links(path: Path | str, items: Vocabulary, base: str | None = None) -> Links:
+def read_links(path: Path | str | Any, items: Vocabulary, base: str | None = None) -> Links:
     """Read a table that says which entity of a knowledge graph each item is; an item may be several.
 
     Args:
-        path: a table with columns ``item`` and ``entity``, or a ``.link`` file of RecBole's.
+        path: a table or data frame with columns ``item`` and ``entity``, or a ``.link`` file of RecBole's.
         items: the corpus's items; rows of others are left out and counted.
         base: of IRIs; entities that begin with it are called by the rest, as :func:`data_loaders.rdf.read_rdf` does.
 
     Raises:
         DataError: a column is missing, a cell is empty, or an entity is given to two items.
     """
-    table = read_table(Path(path))
-    if Path(path).suffix == ".link":
+    table = source_table(path, "links")
+    if table.path.suffix == ".link":
         table = replace(table, rows=table.rows.rename(lambda column: column.rsplit(":", 1)[0]))
     entities = ids(table, table.need(ENTITY), "entity", unique=True)
     if base is not None:
@@ -115,7 +122,7 @@ def _format(source: Path | str | Any) -> str:
     if is_factory(source):
         return "pykeen"
     if not isinstance(source, str | Path):
-        raise ConfigError(f"Triples come from a path or a TriplesFactory; got {type(source).__name__}.")
+        return "table"
     path = Path(source)
     if (path / TRIPLES).is_file():
         return "pykeen"

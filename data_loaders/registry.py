@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 
 from lrdgraph.corpus import Corpus
-from lrdgraph.errors import ConfigError, DataError, nearest
+from lrdgraph.errors import ConfigError, DataError, nearest, same
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def register(loader: Loader) -> Loader:
     """Make a format known to :func:`load`.
 
     Raises:
-        ConfigError: another loader has that name.
+        ConfigError: another loader has that name; the same one, defined anew in a notebook, takes its place.
     """
-    if loader.name in _loaders:
+    if loader.name in _loaders and not same(_loaders[loader.name].load, loader.load):
         raise ConfigError(f"There is a loader named '{loader.name}' already; choose another name.")
     _loaders[loader.name] = loader
     return loader
@@ -86,23 +86,30 @@ def load(source: str | Path | Any, format: str | None = None, **options: Any) ->
         if known is not None and option not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise ConfigError(f"Format '{loader.name}' has no option '{option}'{nearest(option, known)}; {takes}.")
-    _check_types(loader, options)
+    options |= _checked(loader, options)
     return loader.load(source if path is None else path, **options)
 
 
-def _check_types(loader: Loader, options: dict[str, Any]) -> None:
-    """Refuse values of the wrong type; a hint of a reader's own that cannot be resolved is not checked."""
+def _checked(loader: Loader, options: dict[str, Any]) -> dict[str, Any]:
+    """Values as the hints of the loader have them, ``"5"`` as 5; a hint that cannot be resolved is not checked.
+
+    Raises:
+        ConfigError: a value is of another type.
+    """
+    found = {}
     with suppress(NameError, pydantic.errors.PydanticUserError):
         parameters = inspect.signature(loader.load, eval_str=True).parameters
         for option in options.keys() & parameters.keys():
             hint = parameters[option].annotation
             try:
-                pydantic.TypeAdapter(Any if hint is inspect.Parameter.empty else hint).validate_python(options[option])
+                kind = pydantic.TypeAdapter(Any if hint is inspect.Parameter.empty else hint)
+                found[option] = kind.validate_python(options[option])
             except pydantic.ValidationError:
                 expected = inspect.formatannotation(hint)
                 raise ConfigError(
                     f"Option '{option}' of format '{loader.name}' must be {expected}, got {options[option]!r}."
                 ) from None
+    return found
 
 
 def _named(name: str) -> Loader:

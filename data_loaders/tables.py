@@ -22,13 +22,14 @@ import polars as pl
 
 from data_loaders.assemble import assemble, text_columns
 from data_loaders.columns import ids, moments, ratings
-from data_loaders.frames import frame_table
+from data_loaders.frames import frame_table, source_table
 from data_loaders.kcore import kept
-from data_loaders.reading import SUFFIXES, Table, read_blocks, read_table, suffix_of
+from data_loaders.rdf import is_rdf
+from data_loaders.reading import SUFFIXES, Table, read_blocks, suffix_of
 from data_loaders.registry import Loader
 from data_loaders.triples import item_nodes, link, named_rows, tell_of_mixed
 from lrdgraph.corpus import Corpus
-from lrdgraph.errors import DataError
+from lrdgraph.errors import ConfigError, DataError
 
 USER = ("user", "userid", "uid")
 ITEM = ("item", "itemid", "asin", "productid", "movieid")
@@ -50,6 +51,8 @@ def read(
     user: str | None = None,
     item: str | None = None,
     time: str | None = None,
+    time_unit: Literal["s", "ms", "us", "ns"] = "s",
+    ordered: bool = False,
     rating: str | None = None,
     min_rating: float | None = None,
     core: int = 0,
@@ -67,6 +70,9 @@ def read(
         path: the folder or the file, or the interactions as :func:`data_loaders.frames.frame_table` takes them.
         name: the corpus's name; by default that of the folder or file.
         user, item, time, rating, head, relation, tail, weight: column names, where they are called otherwise.
+        time_unit: of times that are numbers.
+        ordered: no times are known: rows stand in the order in which things happened, and count as a second apart. What
+            a model makes of times then says nothing; leave them to it by ``time = "none"``.
         min_rating: interactions rated lower are left out and counted; by default all count, and none need be rated.
         core: keep the k-core alone: users and items with at least so many interactions, taken after ratings and
             duplicates are out. Items outside are left out wherever they occur. 0 keeps all.
@@ -90,14 +96,18 @@ def read(
 
     dropped = Counter[str]()
     asked = {"user": user, "item": item, "time": time, "rating": rating}
-    log = pl.concat([_events(part, asked, min_rating) for part in parts], how="vertical_relaxed")
+    log = pl.concat(
+        [_events(part, asked, min_rating, None if ordered else time_unit) for part in parts], how="vertical_relaxed"
+    )
+    if ordered:
+        log = log.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     liked = log.filter("liked").drop("liked")
     dropped[f"ratings below {min_rating or 0:g}"] += log.height - liked.height
     rows = kept(liked, core, duplicates, dropped)
     if not rows.height:
         where = path if isinstance(path, Path) else "interactions"
         raise DataError(f"{where}: no interaction is left with these options; lower core or min_rating.")
-    described = None if items is None else _described(_table(items, "items"), item, dropped)
+    described = None if items is None else _described(source_table(items, "items"), item, dropped)
     known = pl.concat([log["item"].unique().cast(pl.String), *([] if described is None else [described["id"]])])
     if core and described is not None:
         inside = described["id"].is_in(rows["item"].unique().cast(pl.String).implode())
@@ -106,7 +116,9 @@ def read(
     corpus = assemble(name or own_name, rows, described, dict(+dropped))
     if triples is None:
         return corpus
-    table = _table(triples, "triples", comments=True)
+    if isinstance(triples, str | Path) and is_rdf(Path(triples)):
+        raise ConfigError(f"{triples} is RDF, no table; add it by with_triples, or prepare --triples.")
+    table = source_table(triples, "triples", comments=True)
     named = named_rows(table, head, relation, tail, weight)
     outside = known.filter(~known.is_in(corpus.items.series.implode())).implode()
     gone = named.filter(pl.col("head").is_in(outside) | pl.col("tail").is_in(outside)).height
@@ -117,18 +129,21 @@ def read(
     return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dict(counts))
 
 
-def _table(source: str | Path | Any, name: str, *, comments: bool = False) -> Table:
-    if isinstance(source, str | Path):
-        return read_table(Path(source), comments=comments, may_be_empty=True)
-    return frame_table(source, name)
-
-
-def _events(table: Table, asked: dict[str, str | None], min_rating: float | None) -> pl.DataFrame:
+def _events(table: Table, asked: dict[str, str | None], min_rating: float | None, unit: str | None) -> pl.DataFrame:
     """Interactions with ids as categories, so that what is kept of a part is about sixteen bytes for each."""
-    user, item, time = (table.need(known, asked[known[0]]) for known in (USER, ITEM, TIME))
+    user, item = (table.need(known, asked[known[0]]) for known in (USER, ITEM))
+    if unit is not None and table.find(TIME, asked["time"]) is None:
+        columns = ", ".join(map(repr, table.rows.columns[:8]))
+        raise DataError(
+            f"{table.path} has no column 'time'; its columns are {columns}: rename one, or set the option ordered=true "
+            "where rows stand in the order of time."
+        )
     named = {kind: ids(table, name, kind).cast(pl.Categorical) for kind, name in (("user", user), ("item", item))}
     liked = True if min_rating is None else ratings(table, table.need(RATING, asked["rating"])) >= min_rating
-    return pl.DataFrame(named | {"time": moments(table, time)}).with_columns(liked=liked)
+    rows = pl.DataFrame(named).with_columns(time=pl.lit(0, pl.Int64), liked=liked)
+    return (
+        rows if unit is None else rows.with_columns(moments(table, table.need(TIME, asked["time"]), unit).alias("time"))
+    )
 
 
 def _described(table: Table, item: str | None, dropped: Counter[str]) -> pl.DataFrame:

@@ -34,6 +34,12 @@ class ProcessError(LrdgraphError):
     """Another process of the same run is gone."""
 
 
+def same(one: object, other: object) -> bool:
+    """Whether two functions or classes are one named definition, perhaps run twice."""
+    names = [[getattr(each, name, each) for name in ("__module__", "__qualname__")] for each in (one, other)]
+    return names[0] == names[1] and "<lambda>" not in str(names[0][1])
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint `` (did you mean 'x'?)`` for the closest known name, or the empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -26,8 +26,7 @@ class Vocabulary:
     """
 
     def __init__(self, ids: Iterable[str] | pl.Series, kind: str = "item") -> None:
-        series = ids if isinstance(ids, pl.Series) else pl.Series(list(ids), dtype=pl.String)
-        self.series: pl.Series = series.cast(pl.String).alias("id")
+        self.series: pl.Series = _names(ids, kind).alias("id")
         self.kind = kind
         if self.series.null_count() or (self.series == "").any():
             row = int((self.series.is_null() | (self.series == "")).arg_max() or 0) + 1
@@ -49,13 +48,14 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} {self.kind}s)"
 
-    def index(self, ids: Sequence[str] | pl.Series, *, missing: int | None = None) -> np.ndarray:
+    def index(self, ids: Iterable[str] | pl.Series, *, missing: int | None = None) -> np.ndarray:
         """Indices ``(n,)`` int64 of external ids; unknown ids become ``missing`` or raise.
 
         Raises:
             UnknownIdError: an id is unknown and ``missing`` is None; the message names the nearest known id.
+            DataError: an id is no string, or one string is given where several ids belong.
         """
-        asked = pl.Series("id", ids, dtype=pl.String) if not isinstance(ids, pl.Series) else ids.cast(pl.String)
+        asked = _names(ids, self.kind)
         if len(asked) <= FEW:  # a request must not wait for a table of all ids
             found = pl.Series("index", [self._known.get(name) for name in asked.to_list()], dtype=pl.Int64)
         else:
@@ -79,3 +79,16 @@ class Vocabulary:
         """External ids of many indices; padding (0) gives the empty string."""
         padded = pl.concat([pl.Series("id", [""], dtype=pl.String), self.series])
         return padded.gather(np.asarray(indices, dtype=np.int64)).to_list()
+
+
+def _names(ids: Iterable[str] | pl.Series, kind: str) -> pl.Series:
+    if isinstance(ids, pl.Series):
+        return ids.cast(pl.String)
+    if isinstance(ids, str):
+        raise DataError(f"A list of {kind} ids is expected; got the string '{ids[:60]}': put it into a list.")
+    names = list(ids)
+    try:
+        return pl.Series("id", names, dtype=pl.String)
+    except TypeError:
+        other = next(name for name in names if not (name is None or isinstance(name, str)))
+        raise DataError(f"The {kind} id {other!r} is of type {type(other).__name__}; give ids as strings.") from None

@@ -62,3 +62,13 @@ def test_few_and_many_ids_are_looked_up_alike(ids: list[str]):
     many = ids * (FEW + 1)
     assert vocabulary.index(ids, missing=0).tolist() == expected
     assert vocabulary.index(many, missing=0).tolist() == expected * (FEW + 1)
+
+
+def test_what_is_no_list_of_ids():
+    vocabulary = Vocabulary(["1", "7", "17"], "user")
+    with pytest.raises(DataError, match="A list of user ids is expected; got the string '17': put it into a list"):
+        vocabulary.index("17")
+    with pytest.raises(DataError, match="The user id 17 is of type int; give ids as strings"):
+        vocabulary.index(["7", 17])
+    with pytest.raises(DataError, match="The item id 101 is of type int"):
+        Vocabulary([101])

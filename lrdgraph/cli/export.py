@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrdgraph.cli.console import say
-from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.cli.item_file import ids_in
+from lrdgraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from lrdgraph.experiment import Run
@@ -58,7 +59,7 @@ def export(
     from lrdgraph.quality.calibration import load_calibrations
 
     options: dict[str, Any] = {"which": which, "symmetric_once": symmetric_once}
-    options |= {} if items is None else {"items": _ids(items)}
+    options |= {} if items is None else {"items": ids_in(items)}
     options |= {} if calibration is None else {"calibration": load_calibrations(calibration)}
     rdf = {"base": base, "language": language, "confidence": confidence}
     options |= {key: value for key, value in rdf.items() if value is not None}
@@ -102,9 +103,3 @@ def write_triples(
         options["titles"] = run.titles
     options |= {"threshold": threshold, "top_k": top_k, "relations": names or None}
     return export(format, run.model, to, provenance=provenance, **options)
-
-
-def _ids(path: Path) -> list[str]:
-    if not path.is_file():
-        raise DataError(f"{path} does not exist or is not a file; write one item id on each line of it.")
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line]

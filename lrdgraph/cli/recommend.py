@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lrdgraph.cli.console import say
+from lrdgraph.cli.item_file import ids_in
 from lrdgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -46,9 +48,9 @@ def recommend(
         str | None, typer.Option(metavar="T", help="The moment of the request; by default that of the last event.")
     ] = None,
     user: Annotated[str | None, typer.Option(metavar="ID", help="Take this person's history from the corpus.")] = None,
-    data: Annotated[str | None, typer.Option(help="Where the corpus lies now, for --user.")] = None,
+    data: Annotated[str | None, typer.Option(help="Where the corpus lies now, for --user and --to.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
-    reasons: Annotated[int, typer.Option(help="At most so many reasons for each.")] = 3,
+    reasons: Annotated[int | None, typer.Option(help="At most so many reasons for each; 3 by default.")] = None,
     index: Annotated[
         bool, typer.Option("--index", help="Look in DIR/index, as 'lrdgraph index DIR' builds it.")
     ] = False,
@@ -60,6 +62,9 @@ def recommend(
         Path | None, typer.Option(metavar="FILE", help="Recommend none of these: ids, one in a line.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="With --to, pass over events with items that are new to the model.")
+    ] = False,
     to: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=f"Write those for everyone in the corpus: {', '.join(WRITERS)}."),
@@ -70,16 +75,24 @@ def recommend(
     The history may be that of a person never seen, and hold items never trained on.
     """
     if to is not None:
-        if index or any(one is not None for one in (history, user, times)):
-            raise ConfigError("--to is for everyone in the corpus; leave out --history, --times, --user and --index.")
-        for_everyone(folder, to, data, None if at is None else seconds_of(at, "--at"), k, only, exclude)
+        if index or as_json or any(one is not None for one in (history, user, times, reasons, hits)):
+            raise ConfigError(
+                "--to is for everyone in the corpus; leave out --history, --times, --user, --index, --hits, --reasons "
+                "and --json."
+            )
+        some = _some(only, exclude)
+        for_everyone(folder, to, data, None if at is None else seconds_of(at, "--at"), k, skip_unknown, some)
         return
+    if skip_unknown:
+        raise ConfigError("--skip-unknown is for everyone in the corpus; give it with --to.")
     if (history is None) == (user is None):
         raise ConfigError("Give either --history with item ids or --user with an id of the corpus.")
     if times is not None and history is None:
         raise ConfigError("--times belongs to --history; a --user brings the times of the corpus.")
     if hits is not None and not index:
         raise ConfigError("--hits is how many items of an index are scored; give it with --index.")
+    if data is not None and user is None:
+        raise ConfigError("--data is where the corpus lies, for --user or --to; leave it out with --history.")
     moments = None if times is None else [seconds_of(text, "--times") for text in times.split(",")]
     asked = None if at is None else seconds_of(at, "--at")
     from lrdgraph.experiment import load_run
@@ -89,11 +102,12 @@ def recommend(
     best = partial(best, **_some(only, exclude))
     if user is not None:
         items, moments, number = history_of(run, user, data)
-        if not index:  # its models know no person
-            best = partial(best, users=[number])
+        best = partial(best, users=[number])
     else:
         items = ids_of(str(history))
-    found = best([items], None if moments is None else [moments], asked, k, reasons=reasons)[0]
+    found = best([items], None if moments is None else [moments], asked, k, reasons=3 if reasons is None else reasons)[
+        0
+    ]
     if as_json:
         names = dict(zip(run.model.inputs.items.series.to_list(), run.titles, strict=True))
         say(json.dumps({"history": items, "recommendations": _plain(found, names)}, indent=2, ensure_ascii=False))
@@ -107,13 +121,13 @@ def for_everyone(
     data: str | None,
     at: int | None,
     k: int,
-    only: Path | None = None,
-    exclude: Path | None = None,
+    skip_unknown: bool = False,
+    some: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Write recommendations for everyone in the run's corpus, or in a later one, whose people the model takes as new.
+    """Write recommendations for everyone in the run's corpus, or in a later one; ``some`` is what may be recommended.
 
     Raises:
-        DataError: a file of items cannot be read, or as ``recommend_everyone``.
+        UnknownIdError, DataError: as ``recommend_everyone``.
         ConfigError: the file has another ending than :data:`WRITERS`.
     """
     if to.suffix not in WRITERS:
@@ -125,8 +139,9 @@ def for_everyone(
 
     run = load_run(folder)
     corpus = load_corpus(run.settings, data)
-    strangers = corpus.fingerprint != run.fingerprint
-    table = recommend_everyone(run.model, corpus, k, at=at, strangers=strangers, **_some(only, exclude))
+    # a run of an earlier version knows people by their place in its own corpus alone
+    strangers = corpus.fingerprint != run.fingerprint and run.model.inputs.users is None
+    table = recommend_everyone(run.model, corpus, k, at=at, strangers=strangers, skip_unknown=skip_unknown, **some)
     with atomic_file(to) as temporary:
         WRITERS[to.suffix](table, temporary)
     say(f"{len(table):,} recommendations for {table['user'].n_unique():,} people in {to}")
@@ -150,16 +165,7 @@ def ids_of(text: str) -> list[str]:
 
 
 def _some(only: Path | None, exclude: Path | None) -> dict[str, Any]:
-    return {name: _lines(path) for name, path in (("only", only), ("exclude", exclude)) if path is not None}
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DataError(f"{path} cannot be read ({reason}); name a file of item ids, one in a line.") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return {name: ids_in(path) for name, path in (("only", only), ("exclude", exclude)) if path is not None}
 
 
 def _with_index(run: Run, hits: int) -> Callable[..., list[list[Recommendation]]]:
@@ -181,19 +187,20 @@ def show_recommendations(run: Run, items: Sequence[str], found: Sequence[Recomme
 
 
 def history_of(run: Run, user: str, data: str | None = None) -> tuple[list[str], list[int], int]:
-    """Items and times of all that a person did, oldest first, from the corpus of the run, and her number there.
+    """Items and times of all that a person did, oldest first, from the corpus as it is now, and her number in training.
 
     Raises:
-        UnknownIdError: the corpus has no such person. DataError: it is not the corpus of the run.
+        UnknownIdError: the corpus has no such person.
+        DataError: it is not the corpus of the run, and the run, of an earlier version, does not know people by id.
     """
     from lrdgraph.experiment.inputs import load_corpus
 
-    corpus = load_corpus(run.settings, data)
-    if corpus.fingerprint != run.fingerprint:
+    corpus, known = load_corpus(run.settings, data), run.model.inputs.users
+    if known is None and corpus.fingerprint != run.fingerprint:
         source = run.settings.data.source if data is None else data
         raise DataError(f"{source} is not the corpus of {run.folder}; name that one with --data.")
     number = int(corpus.users.index([user])[0])
-    return *events_of(corpus, number), number
+    return *events_of(corpus, number), number if known is None else int(known.index([user], missing=0)[0])
 
 
 def events_of(corpus: Corpus, user: int) -> tuple[list[str], list[int]]:

@@ -225,6 +225,10 @@ class RelationDVAE(nn.Module):
         Raises:
             ConfigError: a table is missing or of the wrong width, or a warm-up meets beta 0 or a sampled relation.
         """
+        if items is not None and len(items) != len(self.text):
+            raise ConfigError(
+                f"There are {len(items)} item vectors for {len(self.text)} rows of text; row 0 of both is padding."
+            )
         items, relations = self.tables(items, relations)
         return self.loss_of(*self.draw(i, j, generator), items, relations, generator, warm_up=warm_up)
 

@@ -37,10 +37,17 @@ def load_corpus(settings: ExperimentSettings, source: str | None = None) -> Corp
     Raises:
         ConfigError: no source is named. DataError: as the loader.
     """
-    source = settings.data.source if source is None else source
-    if source is None:
+    recorded = settings.data.source
+    asked = recorded if source is None else source
+    if asked is None:
         raise ConfigError("[data] source is not set; name the data in the file or with --data.")
-    return load(source, settings.data.format, **settings.data.options)
+    try:
+        return load(asked, settings.data.format, **settings.data.options)
+    except DataError as error:
+        if source is None and not Path(asked).expanduser().exists():
+            cure = f"{str(error).rstrip('.')}, or name the data with --data (in Python data=)."
+            raise DataError(cure) from None
+        raise
 
 
 def build_inputs(
@@ -84,6 +91,7 @@ def save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
         save_tensors(tensors, out / "inputs.safetensors")
         table = pl.concat([corpus.items.series.to_frame(), corpus.fields.rename(_field)], how="horizontal")
         table.write_parquet(out / "items.parquet")
+        corpus.users.series.to_frame().write_parquet(out / "users.parquet")
         if inputs.graph is not None:
             inputs.graph.save(out / "graph")
 
@@ -117,15 +125,22 @@ def load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
     tensors = load_tensors(folder / "inputs.safetensors")
     if "num_users" not in tensors:
         raise DataError(f"{folder / 'inputs.safetensors'} is of an earlier version; train the run again.")
-    try:
-        table = pl.read_parquet(folder / "items.parquet")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{folder / 'items.parquet'} cannot be read ({error}); train again or restore it.") from None
+    table = _table(folder / "items.parquet")
     graph = ItemGraph.load(folder / "graph") if (folder / "graph").exists() else None
     items = Vocabulary(table["id"], "item")
     fields = table.drop("id").rename(lambda name: name.removeprefix("field:"))
-    users = int(tensors["num_users"])
-    return ModelInputs(items, tensors["popularity"], tensors["events"], users, tensors.get("text"), graph), fields
+    number, path = int(tensors["num_users"]), folder / "users.parquet"
+    users = Vocabulary(_table(path)["id"], "user") if path.exists() else None  # an earlier version kept none
+    text = tensors.get("text")
+    inputs = ModelInputs(items, tensors["popularity"], tensors["events"], number, text, graph, users=users)
+    return inputs, fields
+
+
+def _table(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}); train again or restore it.") from None
 
 
 def _field(name: str) -> str:

@@ -99,10 +99,22 @@ def run_experiment(
         DataError: the corpus is not the one that the folder's run began with.
     """
     folder = Path(folder)
+    if not isinstance(settings, ExperimentSettings):
+        raise ConfigError(
+            f"run_experiment needs settings, got {type(settings).__name__}; make them by read_experiment(path) or "
+            "experiment_settings(values)."
+        )
+    if not isinstance(corpus, Corpus | None):
+        raise ConfigError(f"corpus must be a Corpus, got {type(corpus).__name__}; load(source) gives one.")
     began, origin = time.perf_counter(), provenance()
     corpus = corpus if corpus is not None else load_corpus(settings)
     recorded = _recorded(folder, settings, corpus)
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
+    if not len(parts.targets("validation")):
+        raise DataError(
+            f"The split '{parts.name}' of {corpus.name} leaves nobody an event to validate on; 'leave-one-out' needs "
+            "three events of a person, 'temporal' events on both sides of a cut."
+        )
     inputs = build_inputs(settings, corpus, parts, cache, encoding)
     with distributed.first_before_others():  # a folder that a kill left half swapped is settled by one
         inputs = keep_to_text(inputs, folder / "inputs")

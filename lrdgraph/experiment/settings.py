@@ -100,6 +100,10 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
     Raises:
         ConfigError: an unknown section, setting or model, or a value of the wrong type or range.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"An experiment is a mapping of sections, got {type(values).__name__}; a file is read by read_experiment."
+        )
     plain = {key: value for key, value in values.items() if key not in (*_SECTIONS, "model")}
     checked: dict[str, Any] = {
         name: settings(cls, values.get(name, {}), f"[{name}]") for name, cls in _SECTIONS.items()
@@ -129,6 +133,10 @@ def read_experiment(
     Raises:
         ConfigError: the file is missing or malformed, or as :func:`experiment_settings`.
     """
+    if isinstance(overrides, str):
+        raise ConfigError(
+            f"Overrides are a list of section.key=value; got the string '{overrides}': put it into a list."
+        )
     values = override(read_toml(path), overrides)
     values.setdefault("name", Path(path).stem)
     for section, key, value in (("data", "source", data), ("training", "seed", seed)):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from lrdgraph.errors import ConfigError, nearest
+from lrdgraph.errors import ConfigError, nearest, same
 from lrdgraph.graph.enrichment import EnrichedGraph
 
 Exporter = Callable[..., int]
@@ -37,14 +37,14 @@ def register_exporter(name: str, *endings: str) -> Callable[[ExporterT], Exporte
         endings: of the files it writes, from which the format is guessed; none for one that writes folders.
 
     Raises:
-        ConfigError: the name or an ending is taken.
+        ConfigError: the name or an ending is taken by another.
     """
 
     def add(exporter: ExporterT) -> ExporterT:
-        if name in _exporters:
+        if name in _exporters and not same(_exporters[name], exporter):
             raise ConfigError(f"There is an exporter named '{name}' already; choose another name.")
         for ending in endings:
-            if ending in _endings:
+            if _endings.get(ending, name) != name:
                 raise ConfigError(f"Files that end in {ending} are of '{_endings[ending]}'; choose another ending.")
         _exporters[name] = exporter
         _endings.update(dict.fromkeys(endings, name))

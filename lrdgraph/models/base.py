@@ -73,7 +73,7 @@ class Recommender(nn.Module, ABC):
         users: Sequence[int] | None = None,
         filter_seen: bool = True,
         only: Iterable[str] | None = None,
-        exclude: Iterable[str] = (),
+        exclude: Iterable[str] | None = None,
         reasons: int = 0,
     ) -> list[list[Recommendation]]:
         """The best ``k`` items for any histories of external ids; see :func:`lrdgraph.models.recommend.recommend`."""

@@ -25,12 +25,13 @@ class ModelInputs:
         items: the item vocabulary, ``N`` items.
         popularity: ``(N + 1,)`` float32 training events of each item.
         events: ``(3, M)`` int64 user, item and time of every training event, sorted by time.
-        num_users: ``U``; users are numbers here, their ids stay with the corpus.
+        num_users: ``U``; users are numbers here.
         text: ``(N + 1, T)`` float32 language vectors, row 0 zero, or None.
         graph: predefined relations, or None.
         avoided: ``(2, Q)`` users and items that negatives avoid beside those of training, or None. Public code avoids
             validation and test items, which tells the model what is to come; it is here to show what that is worth, and
             is the one exception to the rule above.
+        users: ids of the ``U`` users by number, or None where they are not known.
     """
 
     items: Vocabulary
@@ -40,6 +41,7 @@ class ModelInputs:
     text: Tensor | None = None
     graph: ItemGraph | None = None
     avoided: Tensor | None = None
+    users: Vocabulary | None = None
 
     @property
     def num_items(self) -> int:
@@ -102,4 +104,5 @@ def model_inputs(
     counts = np.bincount(training.item, minlength=corpus.num_items + 1).astype(np.float32)
     order = np.argsort(training.time, kind="stable")
     events = torch.from_numpy(np.stack([training.user[order], training.item[order], training.time[order]]))
-    return ModelInputs(corpus.items, torch.from_numpy(counts), events, training.num_users, text, graph)
+    popularity = torch.from_numpy(counts)
+    return ModelInputs(corpus.items, popularity, events, training.num_users, text, graph, users=corpus.users)

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lrdgraph.batch import Batch, history_batch, windows
-from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.errors import DataError
 from lrdgraph.models.evidence import Explanation
+from lrdgraph.models.request import Events, allowed_items, check_request, request_events, request_people
 from lrdgraph.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def recommend(
     users: Sequence[int] | None = None,
     filter_seen: bool = True,
     only: Iterable[str] | None = None,
-    exclude: Iterable[str] = (),
+    exclude: Iterable[str] | None = None,
     reasons: int = 0,
     candidates: CandidateSource | None = None,
 ) -> list[list[Recommendation]]:
@@ -107,7 +108,7 @@ def recommend(
             vector for each; 0 is a stranger, as everyone is where None.
         filter_seen: leave out items of the history, the whole of it.
         only: external ids of the items that may be recommended, as those in stock; all where None.
-        exclude: external ids of items that may not.
+        exclude: external ids of items that may not; none where None.
         reasons: at most so many reasons for each item, if the model gives any; only edges that speak for it.
         candidates: where to look; all items where None. What it finds is scored by the model, whoever found it.
 
@@ -117,11 +118,14 @@ def recommend(
             or a request lies before the last event.
         ConfigError: ``k`` is below 1 or ``reasons`` below 0.
     """
-    if k < 1 or reasons < 0:
-        raise ConfigError(f"k must be 1 or more and reasons 0 or more; got k={k} and reasons={reasons}.")
+    check_request(model, k, reasons)
     known = model.inputs.events
-    events = _events(model.inputs.items, histories, times, at, now=int(known[2, -1]) if known.numel() else 0)
-    person = np.zeros(len(events.moment), np.int64) if users is None else _people(users, events, model.inputs.num_users)
+    events = request_events(model.inputs.items, histories, times, at, now=int(known[2, -1]) if known.numel() else 0)
+    person = (
+        np.zeros(len(events.moment), np.int64)
+        if users is None
+        else request_people(users, events, model.inputs.num_users)
+    )
     allowed = allowed_items(model.inputs.items, only, exclude)
     with evaluating(model):
         starts = range(0, len(events.moment), ROWS_AT_ONCE)
@@ -130,24 +134,6 @@ def recommend(
             for start in starts
         ]
     return list(chain.from_iterable(blocks))
-
-
-def allowed_items(items: Vocabulary, only: Iterable[str] | None, exclude: Iterable[str]) -> Tensor:
-    """Which of padding and ``N`` items may be recommended, ``(N + 1,)`` bool; padding never.
-
-    Raises:
-        UnknownIdError: an id is not in the vocabulary.
-        DataError: a string is given where several ids belong.
-    """
-    for given in (only, exclude):
-        if isinstance(given, str):
-            raise DataError(f"Items are given as a list of ids; got the string '{given[:60]}': put it into a list.")
-    allowed = torch.full((len(items) + 1,), only is None)
-    if only is not None:
-        allowed[torch.tensor(items.index(list(only)))] = True
-    allowed[torch.tensor(items.index(list(exclude)))] = False
-    allowed[0] = False
-    return allowed
 
 
 @contextmanager
@@ -162,88 +148,6 @@ def evaluating(model: Recommender) -> Iterator[None]:
     finally:
         if was_training:
             model.train()
-
-
-class Events(NamedTuple):
-    """Histories in one flat array: row ``b`` owns ``offsets[b]:offsets[b + 1]``, sorted by time."""
-
-    item: np.ndarray
-    time: np.ndarray
-    offsets: np.ndarray
-    moment: np.ndarray
-
-
-def _events(
-    items: Vocabulary,
-    histories: Sequence[Sequence[str]],
-    times: Sequence[Sequence[int]] | None,
-    at: int | Sequence[int] | None,
-    now: int,
-) -> Events:
-    single = histories if isinstance(histories, str) else next((h for h in histories if isinstance(h, str)), None)
-    if single is not None:
-        raise DataError(f"A history is a list of item ids; got the string '{single[:60]}': put it into a list.")
-    lengths = np.fromiter(map(len, histories), dtype=np.int64, count=len(histories))
-    if not lengths.all():
-        raise DataError(f"History {int(lengths.argmin()) + 1} of {len(lengths)} is empty; give at least one item.")
-    ids = list(chain.from_iterable(histories))
-    other = next((name for name in ids if not isinstance(name, str)), None)
-    if other is not None:
-        raise DataError(f"An item id is {other!r} of type {type(other).__name__}; give ids as strings.")
-    item = items.index(ids)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    asked = None if at is None else _moments(at, len(lengths))
-    if times is None:
-        moment = _moments(now, len(lengths)) if asked is None else asked
-        return Events(item, np.repeat(moment, lengths), offsets, moment)
-    time = _flat_times(times, lengths)
-    order = np.lexsort((time, np.repeat(np.arange(len(lengths)), lengths)))
-    item, time = item[order], time[order]
-    last = time[offsets[1:] - 1]
-    moment = last if asked is None else asked
-    if (moment < last).any():
-        row = int((moment < last).argmax())
-        raise DataError(
-            f"History {row + 1} of {len(lengths)} has an event at {last[row]}, after the request at {moment[row]}; "
-            "leave out later events or ask later."
-        )
-    return Events(item, time, offsets, moment)
-
-
-def _moments(at: int | Sequence[int], number: int) -> np.ndarray:
-    moments = _whole(at, "'at'")
-    if moments.ndim > 1 or (moments.ndim == 1 and len(moments) != number):
-        raise DataError(f"'at' holds {moments.size} moments for {number} histories; give one, or one for each.")
-    return np.broadcast_to(moments, number)
-
-
-def _people(users: Sequence[int], events: Events, known: int) -> np.ndarray:
-    numbers = _whole(users, "'users'", "numbers")
-    if numbers.shape != events.moment.shape or (numbers < 0).any() or (numbers > known).any():
-        raise DataError(f"'users' must hold, for each of {len(events.moment)} histories, a number from 0 to {known}.")
-    return numbers
-
-
-def _flat_times(times: Sequence[Sequence[int]], lengths: np.ndarray) -> np.ndarray:
-    if len(times) != len(lengths):
-        raise DataError(f"There are times for {len(times)} histories, and {len(lengths)} histories; give each its own.")
-    given = np.fromiter(map(len, times), dtype=np.int64, count=len(times))
-    if (given != lengths).any():
-        row = int((given != lengths).argmax())
-        raise DataError(
-            f"History {row + 1} of {len(lengths)} has {lengths[row]} items and {given[row]} times; give each item one."
-        )
-    return _whole(list(chain.from_iterable(times)), "'times'")
-
-
-def _whole(values: Any, name: str, what: str = "seconds since 1970") -> np.ndarray:
-    try:
-        array = np.asarray(values)
-    except ValueError:  # a ragged list
-        array = np.asarray(None)
-    if array.dtype.kind not in "iu" and array.size:
-        raise DataError(f"{name} must be whole {what}; got {str(values)[:60]}.")
-    return array.astype(np.int64)
 
 
 def ranked(

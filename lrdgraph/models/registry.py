@@ -32,9 +32,15 @@ _MODELS: dict[str, type[Recommender]] = {}
 
 
 def register(name: str) -> Callable[[type[ModelT]], type[ModelT]]:
-    """Class decorator that makes a recommender known by ``name``, to experiment files and checkpoints alike."""
+    """Class decorator that makes a recommender known by ``name``, to experiment files and checkpoints alike.
+
+    Raises:
+        ConfigError: a model of ours has that name.
+    """
 
     def add(model: type[ModelT]) -> type[ModelT]:
+        if name in _BUILT_IN and model.__module__ != _BUILT_IN[name]:
+            raise ConfigError(f"There is a model named '{name}' already; choose another name.")
         _MODELS[name] = model
         return model
 
@@ -56,7 +62,8 @@ def model_class(name: str) -> type[Recommender]:
         importlib.import_module(_BUILT_IN[name])
     if name not in _MODELS:
         raise ConfigError(
-            f"There is no model '{name}'{nearest(name, model_names())}; known: {', '.join(model_names())}."
+            f"There is no model '{name}'{nearest(name, model_names())}; known: {', '.join(model_names())}, and those "
+            "of modules that are imported, by 'lrdgraph --import MODULE …' on the command line."
         )
     return _MODELS[name]
 

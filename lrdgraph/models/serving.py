@@ -24,6 +24,7 @@ from lrdgraph.faiss import need_faiss
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.inner_product import InnerProduct, inner_product
 from lrdgraph.models.recommend import Recommendation, evaluating, recommend
+from lrdgraph.models.request import allowed_items
 from lrdgraph.storage import atomic_folder, read_json, settle_folder, write_json
 
 Kind = Literal["flat", "ivf", "hnsw"]
@@ -61,27 +62,38 @@ class ItemIndex:
         breadth = "" if self.kind == "flat" else f", breadth {self.breadth}"
         return f"ItemIndex({self.kind} of {len(self):,} items of {type(self.model).__name__}{breadth})"
 
-    def hits(self, query: Tensor, number: int) -> Tensor:
+    def hits(self, query: Tensor, number: int, allowed: Tensor | None = None) -> Tensor:
         """Items ``(B, number)`` of largest inner product, as far as the index finds them; 0 where it finds fewer.
 
         Args:
             query: ``(B, D')``.
             number: at most; the whole catalogue where it is smaller.
+            allowed: ``(N + 1,)`` bool, items that may be found; all where None.
         """
         faiss = need_faiss()
         vectors = query.detach().float().cpu()
-        options = {}
+        options: dict[str, Any] = {}
+        if allowed is not None:
+            options = {"sel": faiss.IDSelectorBatch(allowed[1:].cpu().nonzero().flatten().numpy())}
         if self.kind == "ivf":
             vectors = F.pad(vectors, (0, 1))
-            options = {"params": faiss.SearchParametersIVF(nprobe=self.breadth)}
+            parameters = faiss.SearchParametersIVF(nprobe=self.breadth, **options)
         elif self.kind == "hnsw":
-            options = {"params": faiss.SearchParametersHNSW(efSearch=max(self.breadth, number))}
-        found = self._found.search(vectors.contiguous().numpy(), min(number, len(self)), **options)[1]
+            parameters = faiss.SearchParametersHNSW(efSearch=max(self.breadth, number), **options)
+        else:
+            parameters = faiss.SearchParameters(**options)
+        found = self._found.search(vectors.contiguous().numpy(), min(number, len(self)), params=parameters)[1]
         return torch.from_numpy(found + 1).to(query.device)  # faiss counts from 0, and says -1 for nothing
 
-    def candidates(self, batch: Batch, number: int) -> Tensor:
-        """``(B, C)`` hits, ``number`` of each row, with all that an edge reaches from its events; rising, then 0."""
-        found = self.hits(self._parts.query(batch), number)
+    def candidates(self, batch: Batch, number: int, allowed: Tensor | None = None) -> Tensor:
+        """``(B, C)`` hits, ``number`` of each row, with all that an edge reaches from its events; rising, then 0.
+
+        Of hits, only items that are ``allowed``; where these are no more than ``number``, all of them without a search.
+        """
+        if allowed is not None and int(allowed.sum()) <= number:
+            chosen = allowed.nonzero().T if bool(allowed.any()) else torch.zeros(1, 1, dtype=torch.int64)
+            return chosen.expand(len(batch), -1).to(batch.history.device)
+        found = self.hits(self._parts.query(batch), number, allowed)
         row = torch.arange(len(batch), device=found.device).repeat_interleave(found.size(1))
         item = found.flatten()
         if self._parts.neighbours is not None:
@@ -192,18 +204,16 @@ def recommend_with(
     k: int = 10,
     *,
     hits: int = 200,
+    users: Sequence[int] | None = None,
     filter_seen: bool = True,
     only: Iterable[str] | None = None,
-    exclude: Iterable[str] = (),
+    exclude: Iterable[str] | None = None,
     reasons: int = 0,
 ) -> list[list[Recommendation]]:
     """As :func:`lrdgraph.models.recommend.recommend`, by the index's model, without scoring the whole catalogue.
 
     Scores, order, filtering and reasons are those of the model. What may be missing is an item that no edge reaches
     from the history and that the index did not find among its ``hits``.
-
-    What ``only`` and ``exclude`` leave out is left out of what was found: where they leave few items, look for more
-    ``hits``, or score all with ``recommend``.
 
     Args:
         index: of the model.
@@ -217,10 +227,15 @@ def recommend_with(
     if hits < 1:
         raise ConfigError(f"hits must be 1 or more; got {hits}.")
 
-    def found(batch: Batch, number: int) -> Tensor:
-        return index.candidates(batch, max(hits, number))
+    only, exclude = (None if some is None else list(some) for some in (only, exclude))
+    chosen = None
+    if only is not None or exclude:
+        chosen = allowed_items(index.model.inputs.items, only, exclude)
 
-    known = partial(recommend, index.model, only=only, exclude=exclude, candidates=found)
+    def found(batch: Batch, number: int) -> Tensor:
+        return index.candidates(batch, max(hits, number), chosen)
+
+    known = partial(recommend, index.model, users=users, only=only, exclude=exclude, candidates=found)
     return known(histories, times, at, k, filter_seen=filter_seen, reasons=reasons)
 
 

@@ -65,7 +65,7 @@ def test_options_of_rdf_and_a_list_of_items(lrdgraph: Command, discovered: Path,
         (("--to", "x.nt", "--base", "x"), "The base 'x' is no absolute IRI"),
         (("--to", "x.nt", "--confidence", "named-graph"), "does not tell confidences as 'named-graph'"),
         (("--to", "x.nt", "--which", "al"), "There is no choice 'al' (did you mean 'all'?)"),
-        (("--to", "x.nt", "--items", "gone.txt"), "gone.txt does not exist or is not a file; write one item id"),
+        (("--to", "x.nt", "--items", "gone.txt"), "gone.txt cannot be read (No such file or directory)"),
     ],
 )
 def test_what_is_wrong_is_told(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from data_loaders import read_links, with_triples
@@ -63,7 +64,8 @@ def test_formats_and_options_that_do_not_fit_are_told(tmp_path: Path):
         (tmp_path, {}, DataError, "holds neither raw files of OGB nor numeric_triples.tsv.gz of PyKEEN"),
         (other, {}, DataError, "kg.docx ends in no known way; say its format, one of table, rdf, ogb, pykeen."),
         (tmp_path / "gone.tsv", {}, DataError, "gone.tsv does not exist"),
-        (7, {}, ConfigError, "Triples come from a path or a TriplesFactory; got int."),
+        (7, {}, DataError, "triples is of type int, expected a path, a data frame or a mapping of columns."),
+        (table, {"haed": "h"}, ConfigError, "A table takes no option 'haed' .did you mean 'head'"),
     ):
         with pytest.raises(error, match=sentence):
             with_triples(shop(), source, **options)
@@ -75,3 +77,13 @@ def test_without_pyoxigraph_the_extra_is_named(tmp_path: Path, monkeypatch):
         MissingExtraError, match=r"kg.nt needs pyoxigraph; install it with 'pip install lrdgraph\[rdf\]'"
     ):
         with_triples(shop(), write(tmp_path / "kg.nt", ""))
+
+
+def test_frames_of_triples_and_links():
+    triples = {"head": ["Q1"], "relation": ["r"], "tail": ["Q2"]}
+    with pytest.raises(DataError, match="triples holds 1 triples and none joins an item|1 triples and none joins"):
+        with_triples(shop(), triples)
+    name = shop().items.series[0]
+    corpus = with_triples(shop(), triples, links=pl.DataFrame({"item": [name], "entity": ["Q1"]}))
+    assert corpus.triples.head[-1] == 1
+    assert with_triples(shop(), {"head": [name], "relation": ["r"], "tail": ["x"]}).triples.names[-1] == "r"

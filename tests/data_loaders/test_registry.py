@@ -29,8 +29,12 @@ def test_a_loader_of_ones_own(tmp_path: Path):
     assert load(tmp_path, shout=True).name == "SMALL"
     with pytest.raises(ConfigError, match=r"no option 'shuot' \(did you mean 'shout'\?\); it takes shout\.$"):
         load(tmp_path, shuot=True)
+    register(loaders()["mine"])  # a notebook's cell that runs twice
     with pytest.raises(ConfigError, match="a loader named 'mine' already"):
-        register(loaders()["mine"])
+        register(Loader("mine", "", lambda path: False, lambda path: None))  # type: ignore[arg-type, return-value]
+    with pytest.raises(ConfigError, match="Option 'shout' of format 'mine' must be bool, got 'loud'"):
+        load(tmp_path, shout="loud")
+    assert load(tmp_path, shout="true").name == "SMALL"
 
 
 @pytest.mark.usefixtures("own")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_loaders import load
-from lrdgraph.errors import DataError
+from lrdgraph.errors import ConfigError, DataError
 from tests.data_loaders import folders
 
 
@@ -73,6 +73,34 @@ def test_ratings_duplicates_and_core_by_hand(tmp_path: Path):
     }
     everything = load(folder)
     assert (len(everything.time), everything.items.series.to_list()) == (7, ["pen", "pad", "ink", "cup"])
+
+
+def test_rows_in_order_without_times(tmp_path: Path):
+    folders.write(tmp_path, {"log.csv": "user,item\nann,pen\nbob,ink\nann,cup\n"})
+    with pytest.raises(DataError, match=r"has no column 'time'; its columns are 'user', 'item': .* ordered=true"):
+        load(tmp_path / "log.csv")
+    corpus = load(tmp_path / "log.csv", ordered=True)
+    assert corpus.time.tolist() == [0, 1, 2]
+    assert corpus.items.ids(corpus.item) == ["pen", "ink", "cup"]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
+def test_units_of_time(unit: str, factor: int):
+    moments = [1714521600, 1714608000]
+    frame = {"user": ["a", "a"], "item": ["x", "y"], "time": [moment * factor for moment in moments]}
+    assert load(frame, time_unit=unit).time.tolist() == moments
+
+
+def test_dates_as_numbers_are_no_seconds():
+    frame = {"user": ["a", "a"], "item": ["x", "y"], "time": [20240531, 20240601]}
+    with pytest.raises(DataError, match="holds dates such as 20240531, expected .* 2024-05-31; write them so"):
+        load(frame)
+    assert load(frame | {"time": [20240531, 20240999]}).time.tolist() == [20240531, 20240999]
+
+
+def test_rdf_is_told_from_tables():
+    with pytest.raises(ConfigError, match=r"kg\.ttl is RDF, no table; add it by with_triples"):
+        load({"user": ["a"], "item": ["x"], "time": [1]}, triples="kg.ttl")
 
 
 def test_rating_column_by_name(tmp_path: Path):

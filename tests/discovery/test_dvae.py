@@ -270,3 +270,12 @@ def test_free_vectors_stand_beside_the_projection_and_learn() -> None:
     assert bool(dvae.item_vectors.grad[1:4].any())
     with pytest.raises(ConfigError, match="part of own tables"):
         RelationDVAE(texts(), 2, 4, own_tables=False, free_vectors=True)
+
+
+@pytest.mark.parametrize("rows", [9, 11])
+def test_item_vectors_without_padding_are_told(rows: int):
+    dvae = RelationDVAE(torch.randn(10, 5), 2, 4)
+    with pytest.raises(
+        ConfigError, match=f"There are {rows} item vectors for 10 rows of text; row 0 of both is padding"
+    ):
+        dvae.loss(torch.tensor([1]), torch.tensor([2]), items=torch.randn(rows, 4))

@@ -113,3 +113,10 @@ def test_a_section_that_is_none_stays_an_error_under_overrides(tmp_path: Path, t
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml does not exist"):
         read_experiment(tmp_path / "none.toml")
+
+
+def test_a_file_is_read_and_overrides_are_a_list(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a mapping of sections, got str; a file is read by read_experiment"):
+        experiment_settings("first.toml")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"got the string 'training\.epochs=5': put it into a list"):
+        read_experiment(tmp_path / "first.toml", "training.epochs=5")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrdgraph.corpus import Corpus
+from lrdgraph.corpus import Corpus, Triples
 from lrdgraph.errors import ConfigError, DataError, UnknownIdError
 from lrdgraph.models import everyone, recommend
 from lrdgraph.models.base import Recommender
@@ -50,6 +50,36 @@ def test_equals_a_loop_over_people(name: str, strangers: bool, monkeypatch: pyte
         np.testing.assert_allclose(found["score"], [one.score for one in expected], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["bpr-mf", "kda"])
+def test_people_are_those_of_training_by_id(name: str) -> None:
+    corpus, made = shop.shop(), model(name)
+    turned = replace(corpus, users=Vocabulary(corpus.users.series.reverse(), "user"))
+    turned = replace(turned, user=len(corpus.users) + 1 - corpus.user)
+    columns, order = ["user", "rank", "item"], ["user", "rank"]
+    expected = recommend_everyone(made, corpus, 3).select(columns).sort(order)
+    assert recommend_everyone(made, turned, 3).select(columns).sort(order).equals(expected)
+    others = replace(corpus, users=Vocabulary(corpus.users.series + "x", "user"))
+    strangers = recommend_everyone(made, corpus, 3, strangers=True)["item"]
+    assert recommend_everyone(made, others, 3)["item"].equals(strangers)
+
+
+def test_events_with_new_items_are_skipped_where_that_is_asked() -> None:
+    corpus, made = shop.shop(), model("lrdgraph")
+    fields = corpus.fields.vstack(corpus.fields.head(1))
+    grown = replace(
+        corpus, items=Vocabulary([*corpus.items.series, "new"], "item"), fields=fields, triples=Triples.empty()
+    )
+    later = replace(
+        grown,
+        user=np.append(corpus.user, 1),
+        item=np.append(corpus.item, len(grown.items)),
+        time=np.append(corpus.time, corpus.time.max() + 9),
+    )
+    with pytest.raises(UnknownIdError, match="'new'"):
+        recommend_everyone(made, later)
+    assert recommend_everyone(made, later, skip_unknown=True).equals(recommend_everyone(made, corpus))
+
+
 def test_only_some_items() -> None:
     corpus, made = shop.shop(), model("lrdgraph")
     ids = corpus.items.series.to_list()
@@ -87,7 +117,11 @@ def test_bad_input_gives_one_sentence() -> None:
         recommend_everyone(made, corpus, 0)
     with pytest.raises(DataError, match="after the request at 5; ask later"):
         recommend_everyone(made, corpus, at=5)
+    with pytest.raises(DataError, match="'at' must be whole seconds since 1970; got 2024-01-01"):
+        recommend_everyone(made, corpus, at="2024-01-01")  # type: ignore[arg-type]
     more = replace(corpus, users=Vocabulary([*corpus.users.series, "someone"], "user"))
+    assert recommend_everyone(made, more).height
+    made.inputs = replace(made.inputs, users=None)
     with pytest.raises(DataError, match="set strangers"):
         recommend_everyone(made, more)
     assert recommend_everyone(made, more, strangers=True).height

@@ -13,6 +13,7 @@ from lrdgraph.models.base import dot
 from lrdgraph.models.evidence import among
 from lrdgraph.models.recommend import Reason, Recommendation, recommend
 from lrdgraph.models.registry import build_model
+from lrdgraph.models.request import request_events
 from lrdgraph.splits import split
 from tests.models import shop
 
@@ -100,7 +101,7 @@ def test_without_times_everything_happens_at_the_request(flagship):
     history = ["red-pen", "blue-ink"]
     last = int(split(shop.shop()).training().time.max())
     assert flagship.recommend([history]) == flagship.recommend([history], [[last, last]])
-    assert subject._events(flagship.inputs.items, [history], None, None, now=last).moment.tolist() == [last]
+    assert request_events(flagship.inputs.items, [history], None, None, now=last).moment.tolist() == [last]
     assert flagship.recommend([history], at=77 * DAY) == flagship.recommend([history], [[77 * DAY] * 2], at=77 * DAY)
 
 
@@ -248,6 +249,14 @@ BAD = {
     "an empty history": (DataError, "History 2 of 2 is empty; give at least one item", [["red-pen"], []], {}),
     "a string": (DataError, "got the string 'red-pen': put it into a list", ["red-pen"], {}),
     "a string alone": (DataError, "got the string 'red-pen': put it into a list", "red-pen", {}),
+    "numbers alone": (DataError, "A history is a list of item ids; got 50: put it into a list", [50, 172], {}),
+    "a number to leave out": (
+        DataError,
+        "The item id 7 is of type int; give ids as strings",
+        [["red-pen"]],
+        {"exclude": [7]},
+    ),
+    "k in words": (ConfigError, "k must be 1 or more and reasons 0 or more; got k='5'", [["red-pen"]], {"k": "5"}),
     "a number": (DataError, "An item id is 7 of type int; give ids as strings", [[7]], {}),
     "too few times": (DataError, "History 1 of 1 has 1 items and 2 times", [["red-pen"]], {"times": [[1, 2]]}),
     "times for others": (DataError, "There are times for 2 histories, and 1", [["red-pen"]], {"times": [[1], [2]]}),
@@ -301,3 +310,8 @@ def test_among_equals_a_search(rows, width, number):
         if i in candidates[p].tolist()
     ]
     assert list(zip(found.tolist(), column.tolist(), strict=True)) == expected
+
+
+def test_a_run_is_no_model():
+    with pytest.raises(ConfigError, match=r"A model is needed to recommend, got dict; give run.model of a run\."):
+        recommend({}, [["red-pen"]])

@@ -17,6 +17,7 @@ from lrdgraph.errors import ConfigError, DataError, MissingExtraError
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.recommend import recommend
+from lrdgraph.models.registry import build_model
 from lrdgraph.models.serving import ItemIndex, build_index, by_row, load_index, recommend_with
 from lrdgraph.vocabulary import Vocabulary
 from tests.models import shop
@@ -53,6 +54,25 @@ def test_answers_and_reasons_are_those_of_the_whole_catalogue(flagship, kind, fi
     assert answers(found) == answers(expected)
     assert any(one.reasons for each in found for one in each)
     assert np.allclose(scores(found), scores(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_left_out_is_not_looked_for(flagship, kind) -> None:
+    """The worst items alone, and all but the best, though an index brings but a few hits."""
+    histories, times = people(20, longest=2)
+    index, asked = build_index(flagship, kind), {"at": 10_500 * shop.DAY, "k": 3}
+    ranking = [one.item for one in recommend(flagship, histories[:1], times[:1], k=1000, at=asked["at"])[0]]
+    for some in ({"only": []}, {"only": ranking[-3:]}, {"only": ranking[6:]}, {"exclude": ranking[:9]}):
+        expected = recommend(flagship, histories, times, **asked, **some)
+        assert answers(recommend_with(index, histories, times, hits=4, **asked, **some)) == answers(expected)
+
+
+def test_a_person_is_known_by_an_index_too() -> None:
+    model = build_model("bpr-mf", shop.inputs(), {}).eval()
+    index = build_index(model)
+    expected = recommend(model, [["red-pen"]], users=[1])
+    assert answers(recommend_with(index, [["red-pen"]], users=[1])) == answers(expected)
+    assert answers(recommend_with(index, [["red-pen"]])) != answers(expected)
 
 
 def test_some_items_alone_by_an_index(flagship) -> None:
