@@ -275,7 +275,5 @@ def test_free_vectors_stand_beside_the_projection_and_learn() -> None:
 @pytest.mark.parametrize("rows", [9, 11])
 def test_item_vectors_without_padding_are_told(rows: int):
     dvae = RelationDVAE(torch.randn(10, 5), 2, 4)
-    with pytest.raises(
-        ConfigError, match=f"There are {rows} item vectors for 10 rows of text; row 0 of both is padding"
-    ):
+    with pytest.raises(ConfigError, match=f"{rows} item vectors for 10 rows of text; row 0 of both is padding"):
         dvae.loss(torch.tensor([1]), torch.tensor([2]), items=torch.randn(rows, 4))
