@@ -172,6 +172,8 @@ def _temporal(corpus: Corpus, fractions: tuple[float, float]) -> np.ndarray:
     low, high = fractions
     if not 0 < low < high < 1:
         raise ConfigError(f"Temporal fractions must rise within (0, 1); got {low} and {high}.")
+    if not len(corpus):
+        raise DataError(f"{corpus.name} has no interactions to cut in time; check what was left out of it.")
     # "higher" keeps a cut on a time that occurs, and all events of one moment on the same side of it
     first, second = np.quantile(corpus.time, [low, high], method="higher")
     return np.where(corpus.time < first, TRAIN, np.where(corpus.time < second, VALIDATION, TEST)).astype(np.int8)

@@ -98,6 +98,8 @@ def test_what_cannot_be_split_is_one_sentence():
         split(made, "given")
     with pytest.raises(ConfigError, match="Unknown split 'random'"):
         split(made, "random")
+    with pytest.raises(DataError, match="hand has no interactions to cut in time"):
+        split(replace(made, user=made.user[:0], item=made.item[:0], time=made.time[:0]), "temporal")
     with pytest.raises(ConfigError, match="no targets for 'train'"):
         split(made).targets("train")
 

@@ -63,7 +63,7 @@ def filtered_ranks(
         for start in range(0, len(asked), step):
             part = slice(start, start + step)
             counter = RankCounter(own[part])
-            counter.add(scores[row[part]])
+            counter.add(scores[row[part]], (torch.arange(len(asked[part])), answer[asked[part]]))
             ranks[asked[part].numpy()] = counter.ranks(ties)
     return ranks
 

@@ -82,6 +82,7 @@ def paired_bootstrap(delta: np.ndarray, *, samples: int = 10_000, seed: int = 0)
     Returns:
         The 2.5 and 97.5 percentiles of the mean, and the two-sided p-value under the hypothesis that it is 0: the
         share of resamples, the observed one among them, whose mean is as far from the observed mean as that is from 0.
+        Of one user nothing can be said: 1.
     """
     rng = np.random.default_rng(seed)
     step = max(1, CELLS // len(delta))
@@ -95,7 +96,7 @@ def paired_bootstrap(delta: np.ndarray, *, samples: int = 10_000, seed: int = 0)
     # means of the same numbers in another order differ in their last bits
     as_far = np.abs(means - observed) >= np.abs(observed) - 1e-12
     low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high), float((1 + as_far.sum()) / (1 + samples))
+    return float(low), float(high), 1.0 if len(delta) < 2 else float((1 + as_far.sum()) / (1 + samples))
 
 
 def paired_t(delta: np.ndarray) -> float:

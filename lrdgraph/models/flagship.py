@@ -81,6 +81,11 @@ class Flagship(SequentialRecommender):
             near, two_hop = settings.text_neighbours, settings.two_hop_neighbours
             edges = latent_edges(inputs, graph, text, near, two_hop, settings.cooccurrence_neighbours)
             pairs, lasting = edges.pairs, edges.pairs[:, edges.lasting]
+            if not pairs.size(1):
+                raise ConfigError(
+                    "No two items are candidates for a latent relation; give items texts and set text_neighbours above "
+                    "0, or set num_latent to 0."
+                )
             if lasting.size(1) < pairs.size(1):
                 held_out, kept = HeldOutEvidence(edges, n), edges.lasting.nonzero().squeeze(1)
             if settings.latent == "discovered":
@@ -194,8 +199,10 @@ class Flagship(SequentialRecommender):
         return self.adjacency
 
     def history_pairs(self, batch: Batch, columns: Tensor) -> Pairs:
-        length = self.settings.evidence_length
-        return history_pairs(batch.history, batch.history_time, self.moments(batch), columns, length)
+        length, times, moments = self.settings.evidence_length, batch.history_time, self.moments(batch)
+        if self.settings.time == "none":
+            times, moments = torch.zeros_like(times), torch.zeros_like(moments)
+        return history_pairs(batch.history, times, moments, columns, length)
 
     def relation_weights(self, pairs: Pairs, query: Tensor) -> Tensor:
         """``(Q, R)`` what an edge of each relation counts for from each event, of queries ``(P, D)``."""

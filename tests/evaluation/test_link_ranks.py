@@ -40,6 +40,17 @@ def test_metrics_by_hand():
     }
 
 
+@pytest.mark.parametrize("ties", ["optimistic", "realistic", "pessimistic"])
+def test_an_answer_is_no_rival_of_its_own(ties):
+    """Whether or not the link that is ranked is among those known."""
+    query, answer = torch.tensor([2, 1, 2]), torch.tensor([4, 3, 6])
+    known = torch.stack([query, answer])
+    for some in (known[:, :0], known[:, 1:]):
+        found = filtered_ranks(lambda q: SCORES[q] + torch.arange(7), query[:2], answer[:2], some, ties=ties)
+        others = filtered_ranks(lambda q: SCORES[q] + torch.arange(7), query[:2], answer[:2], known[:, :2], ties=ties)
+        assert found[1] == others[1]
+
+
 @pytest.mark.parametrize("cells", [1 << 22, 30])
 def test_ranks_equal_those_of_a_loop(cells, monkeypatch):
     monkeypatch.setattr(link_ranks, "CELLS", cells)

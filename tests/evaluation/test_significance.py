@@ -110,3 +110,8 @@ def test_runs_that_cannot_be_paired_are_refused():
         compare([run], [replace(run, settings=EvaluationSettings(ties="optimistic"))], "full/MRR")
     with pytest.raises(ConfigError, match="Unknown metric"):
         compare([run], [run], "full/AUC")
+
+
+def test_of_one_user_nothing_can_be_said():
+    assert paired_bootstrap(np.array([0.3]))[2] == 1.0
+    assert paired_t(np.array([0.3])) == 1.0

@@ -214,6 +214,20 @@ def test_without_edges_there_is_no_knowledge_to_learn(fanout: int) -> None:
     assert torch.isfinite(terms["total"])
 
 
+@pytest.mark.parametrize("time", ["none", "history", "request"])
+def test_what_a_model_may_know_of_times(time: str) -> None:
+    model = flagship(time=time, trend=False).eval()
+    batch = requests()
+    other = replace(batch, history_time=batch.history_time // 3, moment=batch.moment + 400 * shop.DAY)
+    later = replace(batch, moment=batch.moment + 400 * shop.DAY)
+    with torch.no_grad():
+        for parameter in model.parameters():  # kernels begin without any decay
+            parameter.add_(torch.rand_like(parameter))
+        known = model.score(batch)
+        assert torch.equal(known, model.score(other)) == (time == "none")
+        assert torch.equal(known, model.score(later)) == (time != "request")
+
+
 def test_diagnostics_are_finite_figures() -> None:
     figures = flagship().eval().diagnostics()
     assert figures
@@ -242,6 +256,7 @@ def test_what_is_compiled_is_the_transformer_and_weights_keep_their_names(monkey
         ({"decoder_scale": 0.0}, "decoder_scale is 0.0; it must be above 0"),
         ({"encoder": "additive"}, "needs the interaction encoder and the ELBO; set discovery_prior to 'uniform'"),
         ({"objective": "published", "none_state": False}, "set discovery_prior to 'uniform'"),
+        ({"text_neighbours": 0}, "No two items are candidates for a latent relation; give items texts"),
     ],
 )
 def test_settings_of_the_prior_that_do_not_fit(values: dict[str, Any], sentence: str) -> None:

@@ -59,3 +59,7 @@ def test_dropout_acts_on_texts_in_training_alone() -> None:
     encoder.train()
     assert any(not torch.equal(encoder(), encoder()) for _ in range(9))
     assert not encoder()[0].any()
+
+
+def test_one_item_has_a_vector() -> None:
+    assert ItemEncoder(torch.tensor([0.0, 3.0]), torch.tensor([[0.0, 0.0], [1.0, 2.0]]), 4)().isfinite().all()
