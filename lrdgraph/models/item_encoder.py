@@ -45,7 +45,8 @@ class ItemEncoder(nn.Module):
                 mean, variance = column_moments(text[1:])
                 deviation = variance.sqrt()
             else:
-                mean, deviation = text[1:].float().mean(0), text[1:].float().std(0).nan_to_num()  # of one item
+                own = text[1:].float()
+                mean, deviation = own.mean(0), own.std(0, correction=min(1, len(own) - 1))  # 0 where there is one item
             self.register_buffer("mean", mean.float())
             self.register_buffer("scale", deviation.float().clamp(min=1e-6) * text.size(1) ** 0.5)
         self.free = nn.Embedding(len(popularity), hidden_channels) if use_id else None

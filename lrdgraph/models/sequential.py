@@ -42,7 +42,7 @@ class ShellSettings:
         text_dropout: on the language vectors.
         use_id: whether items have free vectors.
         time: ``"request"`` reads gaps between events and up to the request, ``"history"`` only up to the last event,
-            ``"none"`` no times.
+            ``"none"`` no times, but for what ``trend`` reads.
         trend: whether scores read the popularity of each item as it stood at the request.
         loss: ``"cross-entropy"`` over the catalogue, or one that sets the target against ``num_negatives`` others:
             ``"bce"``, ``"gbce"``, ``"bpr"``, ``"sampled-cross-entropy"``; see :mod:`lrdgraph.nn.losses`. For large
