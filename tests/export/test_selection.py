@@ -73,7 +73,7 @@ def test_equals_a_loop_over_pairs(data, threshold, top_k, items, symmetric_once,
     shares = data.draw(st.lists(st.tuples(quarters, quarters), min_size=len(pairs), max_size=len(pairs)))
     graph = ItemGraph(
         *(torch.empty(2, 0, dtype=torch.int64), torch.empty(0, dtype=torch.int64), torch.empty(0)),
-        *(RelationVocabulary(), Vocabulary("abcd"), Vocabulary([], "attribute")),
+        *(RelationVocabulary(), Vocabulary(list("abcd")), Vocabulary([], "attribute")),
     )
     index = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T
     source = EnrichedGraph(graph, index, torch.tensor(shares).reshape(-1, 2), SYMMETRIC)
