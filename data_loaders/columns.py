@@ -102,9 +102,10 @@ def moments(table: Table, column: str, unit: str = "s") -> pl.Series:
     elif raw.dtype.is_numeric() or (raw.dtype == pl.String and raw.drop_nulls().head(1).str.contains(_NUMBER).any()):
         values = _numbers(table, column, "seconds since 1970")
         if unit == "s" and _are_dates(values):
+            day = str(int(values[0]))
             raise DataError(
-                f"{table.path}: column '{column}' holds dates such as {int(values[0])}, expected seconds since 1970 or "
-                f"{str(int(values[0]))[:4]}-{str(int(values[0]))[4:6]}-{str(int(values[0]))[6:]}; write them so."
+                f"{table.path}: column '{column}' holds dates such as {day}, expected seconds since 1970 or "
+                f"{day[:4]}-{day[4:6]}-{day[6:]}; write them so."
             )
         values = values / UNITS[unit]
     else:

@@ -102,7 +102,8 @@ def read(
     if ordered:
         log = log.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     liked = log.filter("liked").drop("liked")
-    dropped[f"ratings below {min_rating or 0:g}"] += log.height - liked.height
+    if min_rating is not None:
+        dropped[f"ratings below {min_rating:g}"] += log.height - liked.height
     rows = kept(liked, core, duplicates, dropped)
     if not rows.height:
         where = path if isinstance(path, Path) else "interactions"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -77,8 +76,18 @@ class Recommender(nn.Module, ABC):
         reasons: int = 0,
     ) -> list[list[Recommendation]]:
         """The best ``k`` items for any histories of external ids; see :func:`lrdgraph.models.recommend.recommend`."""
-        known = partial(recommend, self, users=users, only=only, exclude=exclude)
-        return known(histories, times, at, k, filter_seen=filter_seen, reasons=reasons)
+        return recommend(
+            self,
+            histories,
+            times,
+            at,
+            k,
+            users=users,
+            filter_seen=filter_seen,
+            only=only,
+            exclude=exclude,
+            reasons=reasons,
+        )
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalar terms of one training batch; ``"total"`` is what is minimised."""
