@@ -317,8 +317,11 @@ class RelationDVAE(nn.Module):
             alpha: weight of the entropy.
             skip_first: leave the first state out of the reconstruction.
         """
-        logits = self.logits(history, target[:, None])
-        return published(logits, items, relations, history, target, negative, alpha=alpha, skip_first=skip_first)
+        row, slot = history.nonzero(as_tuple=True)
+        heads, tails = torch.cat([history[row, slot], torch.zeros_like(target)]), torch.cat([target[row], target])
+        of_pairs, padding = self.logits(heads, tails).split([len(row), len(target)])
+        given = (of_pairs, padding, items, relations, history, target, negative)
+        return published(*given, alpha=alpha, skip_first=skip_first)
 
     def extra_repr(self) -> str:
         none = "+ none" if self.none_state else "no none"
@@ -335,9 +338,7 @@ def _log_weights(prior: Sequence[float] | None, states: int) -> Tensor:
     return (weights / weights.sum()).log()
 
 
-def _check(
-    text: Tensor, num_latent: int, most: float, beta: float, num_negatives: int | None, random_share: float
-) -> None:
+def _check(text: Tensor, num_latent: int, most: float, beta: float, drawn: int | None, random_share: float) -> None:
     if text.dim() != 2 or len(text) < 3:
         raise DataError(f"Text must be (N + 1, T) with at least two items; got {tuple(text.shape)}.")
     if not bool(torch.isfinite(text).all()):
@@ -345,5 +346,5 @@ def _check(
         raise DataError(f"The language vector of item {row} holds NaN or infinity; encode the texts again.")
     if not 1 <= num_latent <= most:
         raise ConfigError(f"num_latent is {num_latent}; it must lie between 1 and hidden_channels, {most}.")
-    if not (0 <= beta < inf and 0 <= random_share < inf) or (num_negatives is not None and num_negatives < 1):
+    if not (0 <= beta < inf and 0 <= random_share < inf) or (drawn is not None and drawn < 1):
         raise ConfigError("beta and random_share must be 0 or more and num_negatives 1 or more.")

@@ -123,6 +123,7 @@ def guided(logits: Tensor, log_tail: Tensor, log_head: Tensor, log_prior: Tensor
 
 def published(
     logits: Tensor,
+    padding: Tensor,
     items: Tensor,
     relations: Tensor,
     history: Tensor,
@@ -138,7 +139,8 @@ def published(
     one sigmoid for each state; heads alone are reconstructed; the entropy averages over padding too, and is minimised.
 
     Args:
-        logits: ``(B, H, M)`` of the encoder for (history item, target), padding included.
+        logits: ``(P, M)`` of the encoder for (history item, target), in the order of ``history.nonzero()``.
+        padding: ``(B, M)`` of the encoder for (item 0, target), which every empty slot of a row has.
         items: ``(N + 1, D)`` item vectors of the recommender.
         relations: ``(M, D)`` vectors of the virtual, predefined and latent relations.
         history: ``(B, H)`` items, 0 is padding; every row holds at least one item.
@@ -147,14 +149,17 @@ def published(
         alpha: weight of the entropy.
         skip_first: sum over all states but the first, rather than over all.
     """
-    log_q = logits.log_softmax(-1)
+    log_q, log_none = logits.log_softmax(-1), padding.log_softmax(-1)
     q = log_q.exp()
-    valid = (history > 0).to(q.dtype)[..., None]  # (B, H, 1)
-    query = relations * (1 + embedding(target, items))[:, None]  # (B, M, D)
-    difference = embedding(history, items) - embedding(negative, items)  # (B, H, D)
-    agreement = (q * (difference @ query.mT)).sigmoid() * valid  # (B, H, M)
-    mean = agreement.sum(1) / valid.sum(1)  # (B, M)
+    row, slot = history.nonzero(as_tuple=True)
+    events = (history > 0).sum(1, keepdim=True)  # (B, 1)
+    difference = embedding(history[row, slot], items) - embedding(negative[row, slot], items)  # (P, D)
+    seen = (1 + embedding(target, items)).index_select(0, row) * difference
+    agreement = (q * (seen @ relations.T)).sigmoid()  # (P, M)
+    # a sum over each row's slots is faster than additions by index
+    mean = agreement.new_zeros(*history.shape, q.size(1)).index_put((row, slot), agreement).sum(1) / events  # (B, M)
     reconstruction = -mean[:, 1 if skip_first else 0 :].log().mean()
-    entropy = -(q * log_q).mean()
+    empty = (history.size(1) - events) * log_none.exp() * log_none  # (B, M)
+    entropy = -((q * log_q).sum() + empty.sum()) / (history.numel() * q.size(1))
     none = torch.zeros_like(reconstruction)
     return DiscoveryLoss(reconstruction + alpha * entropy, none, reconstruction, none, entropy)

@@ -28,7 +28,7 @@ def relational_attention(history: Tensor, valid: Tensor, query: Tensor, weight: 
         ``(B, C, S, D)``.
     """
     b, c, s, d = query.shape
-    logits = query.reshape(b, c * s, d) @ history.mT  # (B, C·S, L)
+    logits = (query.reshape(b, c * s, d) @ history.mT).to(history.dtype)  # (B, C·S, L)
     away = ~valid[:, None]
     # finite, so that a history without events has no NaN in its gradient
     attention = logits.masked_fill(away, torch.finfo(logits.dtype).min).softmax(-1).masked_fill(away, 0)
@@ -168,20 +168,22 @@ class RelationMixer(nn.Module):
         """``(n, S, D) → (n, D)`` as well, with the sequences in the last dimension inside.
 
         A short product, a softmax over a dozen and a norm then run along many sequences at once. Only a compiler
-        makes that fast: it joins what stands between the three matrix products of a layer.
+        makes that fast: it joins what stands between the three matrix products of a layer. Under autocast these three
+        alone have its precision.
         """
         n, s, d = x.shape
         x = x.permute(2, 1, 0).reshape(d, s * n)
         # scaled once, in the weights; a scale beside a softmax makes the compiler check for infinities
         scaled = torch.cat([self.attend.weight[:d] * (d // self.num_heads) ** -0.5, self.attend.weight[d:]])
         for _ in range(self.num_layers):
-            q, k, v = (scaled @ x).view(3, self.num_heads, -1, s, n)  # (heads, width, S, n)
+            q, k, v = (scaled @ x).to(x.dtype).view(3, self.num_heads, -1, s, n)  # (heads, width, S, n)
             logits = (q[:, :, :, None] * k[:, :, None]).sum(1)  # (heads, S, S, n)
             share = (logits - logits.detach().amax(2, keepdim=True)).exp()
             share = share * share.sum(2, keepdim=True).reciprocal()  # a quotient is taken again wherever it is read
             out = (share[:, None] * v[:, :, None]).sum(3)  # (heads, width, S, n)
-            out = (self.inner.weight @ out.view(d, s * n) + self.inner.bias[:, None]).relu()
-            out = self.outer.weight @ out + self.outer.bias[:, None]
+            out = (self.inner.weight @ out.view(d, s * n)).to(x.dtype) + self.inner.bias[:, None]
+            out = (out + out.abs()) / 2  # a rectifier whose gradient the compiler makes of numbers, not of flags
+            out = (self.outer.weight @ out).to(x.dtype) + self.outer.bias[:, None]
             x = x + F.dropout(out, self.dropout, self.training)
             x = x - x.mean(0)
             x = x * (x.square().mean(0) + self.norm.eps).rsqrt()

@@ -153,7 +153,8 @@ def test_published_loss_reads_the_posterior_of_history_and_target() -> None:
     history, target, negative = torch.tensor([[1, 2, 0], [5, 0, 0]]), torch.tensor([3, 7]), torch.full((2, 3), 8)
     found = dvae.published_loss(history, target, negative, items, relations, alpha=0.2)
     logits = torch.stack([dvae.logits(row, j.expand(3)) for row, j in zip(history, target, strict=True)])
-    expected = published(logits, items, relations, history, target, negative, alpha=0.2)
+    padding = dvae.logits(torch.zeros_like(target), target)
+    expected = published(logits[history > 0], padding, items, relations, history, target, negative, alpha=0.2)
     torch.testing.assert_close(found.total, expected.total)
 
 

@@ -63,7 +63,8 @@ def worked() -> dict[str, Tensor]:
     ``⟨z_m (1 + x_2), x_1 − x_3⟩ = z_m · 3 · 2 = (12, 6)``; q is (1/2, 1/2) there and (3/4, 1/4) in the empty slot.
     """
     return {
-        "logits": torch.tensor([[[math.log(3), 0.0], [0.0, 0.0]]]),
+        "logits": torch.tensor([[0.0, 0.0]]),
+        "padding": torch.tensor([[math.log(3), 0.0]]),
         "items": torch.tensor([[9.0], [1.0], [2.0], [-1.0]]),
         "relations": torch.tensor([[2.0], [1.0]]),
         "history": torch.tensor([[0, 1]]),
@@ -86,9 +87,11 @@ def test_published_worked_by_hand() -> None:
 @pytest.mark.parametrize("skip_first", [True, False])
 def test_published_equals_loops(skip_first: bool) -> None:
     batch, length, states, width, alpha = 3, 4, 5, 6, 0.7
-    logits = torch.randn(batch, length, states, dtype=torch.float64)
-    items, relations = torch.randn(9, width, dtype=torch.float64), torch.randn(states, width, dtype=torch.float64)
     history = torch.tensor([[0, 0, 3, 4], [1, 2, 3, 4], [0, 0, 0, 8]])
+    logits, padding = torch.randn(2, batch, length, states, dtype=torch.float64)
+    padding = padding[:, 0]
+    logits[history == 0] = padding[(history == 0).nonzero()[:, 0]]
+    items, relations = torch.randn(9, width, dtype=torch.float64), torch.randn(states, width, dtype=torch.float64)
     target, negative = torch.tensor([5, 6, 7]), torch.randint(1, 9, (batch, length))
     used = range(1 if skip_first else 0, states)
     q = logits.softmax(-1)
@@ -104,7 +107,8 @@ def test_published_equals_loops(skip_first: bool) -> None:
                     sigmoids.append(1 / (1 + math.exp(-float(q[b, h, m]) * inner)))
             if m in used:
                 reconstruction -= math.log(sum(sigmoids) / len(sigmoids)) / (batch * len(used))
-    loss = published(logits, items, relations, history, target, negative, alpha=alpha, skip_first=skip_first)
+    events = logits[history > 0]
+    loss = published(events, padding, items, relations, history, target, negative, alpha=alpha, skip_first=skip_first)
     got = numbers(loss)
     assert got["reconstruction_head"] == pytest.approx(reconstruction)
     assert got["entropy"] == pytest.approx(entropy)
@@ -113,7 +117,7 @@ def test_published_equals_loops(skip_first: bool) -> None:
 
 def test_published_teaches_both_tables_and_the_encoder() -> None:
     given = worked()
-    learned = [given[name].requires_grad_() for name in ("logits", "items", "relations")]
+    learned = [given[name].requires_grad_() for name in ("logits", "padding", "items", "relations")]
     published(**given, skip_first=False).total.backward()
     assert all(tensor.grad is not None and float(tensor.grad.abs().max()) > 0 for tensor in learned)
 

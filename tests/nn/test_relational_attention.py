@@ -100,6 +100,17 @@ def test_compiled_layers_give_the_same_numbers(pooling: Literal["average", "max"
         torch.testing.assert_close(mixer(x[:1, :2]), plain[0][:1, :2], rtol=1e-4, atol=1e-5)
 
 
+def test_compiled_layers_under_autocast_round_their_products_alone() -> None:
+    torch.manual_seed(0)
+    mixer, x = RelationMixer(8, 2, 2), torch.randn(6, 5, 8)
+    exact = mixer.innermost(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = mixer.innermost(x)
+    assert rough.dtype == torch.float32
+    assert not torch.equal(rough, exact)
+    torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
+
+
 def test_compiled_layers_take_large_logits() -> None:
     mixer, x = sharp()
     torch.testing.assert_close(mixer.innermost(x), mixer(x), rtol=1e-3, atol=1e-4)
