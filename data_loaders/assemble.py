@@ -20,7 +20,8 @@ def assemble(name: str, events: pl.DataFrame, described: pl.DataFrame | None, dr
 
     Args:
         name: the corpus's name.
-        events: ``user``, ``item`` strings or categories and ``time`` seconds, one row for each interaction.
+        events: ``user``, ``item`` strings or categories and ``time`` seconds, one row for each interaction; and
+            ``role`` int8 where the source publishes a split.
         described: ``id`` strings, distinct, and text columns; None where nothing is known about the items.
         dropped: what was left out so far.
     """
@@ -46,6 +47,7 @@ def assemble(name: str, events: pl.DataFrame, described: pl.DataFrame | None, dr
         item=coded(item, items),
         time=events["time"].to_numpy(),
         fields=fields,
+        split=events["role"].to_numpy().copy() if "role" in events.columns else None,
         dropped=dropped,
     )
 

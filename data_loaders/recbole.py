@@ -1,5 +1,6 @@
 """RecBole's atomic files: ``NAME.inter`` and optionally ``NAME.item``, ``NAME.kg`` with ``NAME.link``.
 
+A split of RecBole's ``benchmark_filename`` has ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter``.
 The format: https://recbole.io/docs/user_guide/data/atomic_files.html. Cells are separated by tabs, and a column is
 called ``name:type``, where type is ``token``, ``token_seq``, ``float`` or ``float_seq``. Knowledge-graph files in this
 layout come from KB4Rec (Zhao et al. 2019, https://arxiv.org/abs/1807.11141), which links items to Freebase.
@@ -18,8 +19,11 @@ from data_loaders.columns import ids, moments, ratings
 from data_loaders.reading import Table, read_table
 from data_loaders.registry import Loader
 from data_loaders.triples import item_nodes, link
-from lrdgraph.corpus import Corpus
+from lrdgraph.corpus import ROLES, Corpus
 from lrdgraph.errors import DataError
+
+PARTS = {"train": "train", "valid": "validation", "test": "test"}
+"""What the files of a split are called, and their roles."""
 
 
 def recognises(path: Path) -> bool:
@@ -32,7 +36,7 @@ def read(path: Path, *, name: str | None = None, min_rating: float | None = None
 
     Every column of ``.item`` but ``float_seq`` ones becomes a text field. An entity that ``.link`` gives to an item is
     that item, every other one an attribute value; triples that touch no item are left out and counted, and so are
-    rows of ``.inter`` that repeat another in every column.
+    rows of a ``.inter`` file that repeat another in every column.
 
     Args:
         path: the folder.
@@ -42,23 +46,42 @@ def read(path: Path, *, name: str | None = None, min_rating: float | None = None
     Raises:
         DataError: a file or column is missing, or a cell does not hold what its column demands.
     """
-    found = sorted(path.glob("*.inter"))
-    if len(found) != 1:
-        raise DataError(f"{path} holds {len(found)} .inter files, expected one; keep one data set in a folder.")
-    stem = found[0].with_suffix("")
-    events, dropped = interactions(_atomic(found[0]), min_rating)
-    described = None
-    if stem.with_suffix(".item").is_file():
-        described, vectors = _items(stem.with_suffix(".item"))
+    stem, files = _files(path)
+    found = {part: interactions(_atomic(file), min_rating) for part, file in files.items()}
+    of_parts = [rows.with_columns(_role(part)) if part else rows for part, (rows, _) in found.items()]
+    events = pl.concat(of_parts, how="vertical_relaxed")  # one part may have times with fractions
+    dropped = dict(sum((Counter(left_out) for _, left_out in found.values()), Counter[str]()))
+    described, about = None, path / f"{stem}.item"
+    if about.is_file():
+        described, vectors = _items(about)
         dropped |= {"columns of type float_seq": vectors} if vectors else {}
-    corpus = assemble(name or stem.name.lower(), events, described, dropped)
-    graph = (stem.with_suffix(".kg"), stem.with_suffix(".link"))
+    corpus = assemble(name or stem.lower(), events, described, dropped)
+    graph = (path / f"{stem}.kg", path / f"{stem}.link")
     if all(file.is_file() for file in graph):
         return _linked(corpus, *graph)
     for file, other in (graph, graph[::-1]):
         if file.is_file():
             raise DataError(f"{file} stands without {other.name}; add that file or remove this one.")
     return corpus
+
+
+def _files(path: Path) -> tuple[str, dict[str, Path]]:
+    """Prefix of the files, and the ``.inter`` ones by their part of a split, or one file of all under ``""``."""
+    found = sorted(path.glob("*.inter"))
+    parts = {file.stem.rpartition(".")[2]: file for file in found}
+    names = {file.stem.rpartition(".")[0] for file in found}
+    if len(found) == len(PARTS) and set(parts) == set(PARTS) and len(names) == 1:
+        return names.pop(), {part: parts[part] for part in PARTS}
+    if len(found) == 1 and not set(parts) & set(PARTS):
+        return found[0].stem, {"": found[0]}
+    raise DataError(
+        f"{path} holds {', '.join(file.name for file in found)}; expected one .inter file, or NAME.train.inter, "
+        "NAME.valid.inter and NAME.test.inter; keep one data set in a folder."
+    )
+
+
+def _role(part: str) -> pl.Expr:
+    return pl.lit(ROLES[PARTS[part]], dtype=pl.Int8).alias("role")
 
 
 def interactions(table: Table, min_rating: float | None) -> tuple[pl.DataFrame, dict[str, int]]:
