@@ -31,6 +31,13 @@ def kept(rows: pl.DataFrame, core: int, duplicates: str, dropped: Counter[str]) 
     return rows.filter(pl.Series(inside))
 
 
+def described_inside(described: pl.DataFrame, rows: pl.DataFrame, core: int, dropped: Counter[str]) -> pl.DataFrame:
+    """Those of the described items, ``id`` and texts, that the interactions ``rows`` of a k-core still have."""
+    inside = described["id"].is_in(rows["item"].unique().cast(pl.String).implode())
+    dropped[f"items outside the {core}-core"] += int((~inside).sum())
+    return described.filter(inside)
+
+
 def _codes(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     user, item = (rows[name].to_physical().to_numpy() for name in ("user", "item"))
     return user, item

@@ -16,11 +16,12 @@ import polars as pl
 
 from data_loaders.assemble import assemble, text_columns
 from data_loaders.columns import ids, moments, ratings
+from data_loaders.kcore import described_inside, kept
 from data_loaders.reading import Table, read_table
 from data_loaders.registry import Loader
 from data_loaders.triples import item_nodes, link
 from lrdgraph.corpus import ROLES, Corpus
-from lrdgraph.errors import DataError
+from lrdgraph.errors import ConfigError, DataError
 
 PARTS = {"train": "train", "valid": "validation", "test": "test"}
 """What the files of a split are called, and their roles."""
@@ -31,7 +32,7 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and any(path.glob("*.inter"))
 
 
-def read(path: Path, *, name: str | None = None, min_rating: float | None = None) -> Corpus:
+def read(path: Path, *, name: str | None = None, min_rating: float | None = None, core: int = 0) -> Corpus:
     """Read a folder of atomic files.
 
     Every column of ``.item`` but ``float_seq`` ones becomes a text field. An entity that ``.link`` gives to an item is
@@ -42,20 +43,28 @@ def read(path: Path, *, name: str | None = None, min_rating: float | None = None
         path: the folder.
         name: the corpus's name; by default the prefix of the files.
         min_rating: interactions rated lower are left out and counted; by default all count.
+        core: keep the k-core alone, users and items with at least so many interactions, taken after ratings. Items
+            outside are left out. 0 keeps all.
 
     Raises:
-        DataError: a file or column is missing, or a cell does not hold what its column demands.
+        DataError: a file or column is missing, a cell does not hold what its column demands, or no interaction is left.
+        ConfigError: ``core`` is negative, or asked of a split.
     """
     stem, files = _files(path)
     found = {part: interactions(_atomic(file), min_rating) for part, file in files.items()}
     of_parts = [rows.with_columns(_role(part)) if part else rows for part, (rows, _) in found.items()]
     events = pl.concat(of_parts, how="vertical_relaxed")  # one part may have times with fractions
-    dropped = dict(sum((Counter(left_out) for _, left_out in found.values()), Counter[str]()))
+    dropped = sum((left_out for _, left_out in found.values()), Counter[str]())
+    if core and "" not in files:
+        raise ConfigError(f"core is {core}, but {path} holds a split, which a k-core would break; leave core out.")
+    events = kept(events.with_columns(pl.col("user", "item").cast(pl.Categorical)), core, "all", dropped)
+    if not events.height:
+        raise DataError(f"{path}: no interaction is left with these options; lower core or min_rating.")
     described, about = None, path / f"{stem}.item"
     if about.is_file():
-        described, vectors = _items(about)
-        dropped |= {"columns of type float_seq": vectors} if vectors else {}
-    corpus = assemble(name or stem.lower(), events, described, dropped)
+        described, dropped["columns of type float_seq"] = _items(about)
+        described = described_inside(described, events, core, dropped) if core else described
+    corpus = assemble(name or stem.lower(), events, described, dict(+dropped))
     graph = (path / f"{stem}.kg", path / f"{stem}.link")
     if all(file.is_file() for file in graph):
         return _linked(corpus, *graph)
@@ -84,7 +93,7 @@ def _role(part: str) -> pl.Expr:
     return pl.lit(ROLES[PARTS[part]], dtype=pl.Int8).alias("role")
 
 
-def interactions(table: Table, min_rating: float | None) -> tuple[pl.DataFrame, dict[str, int]]:
+def interactions(table: Table, min_rating: float | None) -> tuple[pl.DataFrame, Counter[str]]:
     """Columns ``user``, ``item``, ``time`` of a table of ratings, and how many rows were left out.
 
     Raises:
@@ -95,12 +104,12 @@ def interactions(table: Table, min_rating: float | None) -> tuple[pl.DataFrame, 
         {"user": ids(table, user, "user"), "item": ids(table, item, "item"), "time": moments(table, time)}
     )
     fresh = table.rows.select(pl.struct(pl.all()).is_first_distinct()).to_series()
-    dropped = {"repeated rows": int((~fresh).sum())}
+    dropped = Counter({"repeated rows": int((~fresh).sum())})
     if min_rating is not None:
         liked = ratings(table, table.need(("rating",))) >= min_rating
         dropped[f"ratings below {min_rating:g}"] = int((fresh & ~liked).sum())
         fresh = fresh & liked
-    return events.filter(fresh), {reason: n for reason, n in dropped.items() if n}
+    return events.filter(fresh), +dropped
 
 
 def _atomic(path: Path) -> Table:

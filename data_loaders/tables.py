@@ -23,7 +23,7 @@ import polars as pl
 from data_loaders.assemble import assemble, text_columns
 from data_loaders.columns import ids, moments, ratings
 from data_loaders.frames import frame_table, source_table
-from data_loaders.kcore import kept
+from data_loaders.kcore import described_inside, kept
 from data_loaders.rdf import is_rdf
 from data_loaders.reading import SUFFIXES, Table, read_blocks, suffix_of
 from data_loaders.registry import Loader
@@ -111,9 +111,7 @@ def read(
     described = None if items is None else _described(source_table(items, "items"), item, dropped)
     known = pl.concat([log["item"].unique().cast(pl.String), *([] if described is None else [described["id"]])])
     if core and described is not None:
-        inside = described["id"].is_in(rows["item"].unique().cast(pl.String).implode())
-        dropped[f"items outside the {core}-core"] += int((~inside).sum())
-        described = described.filter(inside)
+        described = described_inside(described, rows, core, dropped)
     corpus = assemble(name or own_name, rows, described, dict(+dropped))
     if triples is None:
         return corpus

@@ -6,7 +6,7 @@ import pytest
 
 from data_loaders import load
 from lrdgraph.corpus import ROLES
-from lrdgraph.errors import DataError
+from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.splits import split
 from tests.data_loaders import folders
 from tests.data_loaders.test_triples import named
@@ -117,3 +117,23 @@ def test_a_name_with_a_point(tmp_path: Path):
     corpus = load(tmp_path)
     assert corpus.name == "toy.5core"
     assert len(corpus.triples) == 3
+
+
+def test_k_core(tmp_path: Path):
+    folders.recbole(tmp_path)
+    # u2 and i2 have one interaction, i3 one and u1 three with i1 and i3: the 2-core is u1 with i1, twice
+    corpus = load(tmp_path, core=2)
+    assert (corpus.users.ids(corpus.user), corpus.items.ids(corpus.item)) == (["u1", "u1"], ["i1", "i1"])
+    assert corpus.items.series.to_list() == ["i1"]
+    assert corpus.dropped["interactions outside the 2-core"] == 2
+    assert corpus.dropped["items outside the 2-core"] == 1
+    assert corpus.dropped["links to unknown items"] == 2
+    with pytest.raises(DataError, match="no interaction is left"):
+        load(tmp_path, core=5)
+    with pytest.raises(ConfigError, match="core is -1"):
+        load(tmp_path, core=-1)
+
+
+def test_no_core_of_a_split(tmp_path: Path):
+    with pytest.raises(ConfigError, match="holds a split, which a k-core would break"):
+        load(parts(tmp_path), core=2)
