@@ -51,12 +51,12 @@ def read(path: Path, *, name: str | None = None, min_rating: float | None = None
         ConfigError: ``core`` is negative, or asked of a split.
     """
     stem, files = _files(path)
+    if core and "" not in files:
+        raise ConfigError(f"core is {core}, but {path} holds a split, which a k-core would break; leave core out.")
     found = {part: interactions(_atomic(file), min_rating) for part, file in files.items()}
     of_parts = [rows.with_columns(_role(part)) if part else rows for part, (rows, _) in found.items()]
     events = pl.concat(of_parts, how="vertical_relaxed")  # one part may have times with fractions
     dropped = sum((left_out for _, left_out in found.values()), Counter[str]())
-    if core and "" not in files:
-        raise ConfigError(f"core is {core}, but {path} holds a split, which a k-core would break; leave core out.")
     events = kept(events.with_columns(pl.col("user", "item").cast(pl.Categorical)), core, "all", dropped)
     if not events.height:
         raise DataError(f"{path}: no interaction is left with these options; lower core or min_rating.")

@@ -156,8 +156,7 @@ def published(
     difference = embedding(history[row, slot], items) - embedding(negative[row, slot], items)  # (P, D)
     seen = (1 + embedding(target, items)).index_select(0, row) * difference
     agreement = (q * (seen @ relations.T)).sigmoid()  # (P, M)
-    # a sum over each row's slots is faster than additions by index
-    mean = agreement.new_zeros(*history.shape, q.size(1)).index_put((row, slot), agreement).sum(1) / events  # (B, M)
+    mean = agreement.new_zeros(len(history), q.size(1)).index_add(0, row, agreement) / events  # (B, M)
     reconstruction = -mean[:, 1 if skip_first else 0 :].log().mean()
     empty = (history.size(1) - events) * log_none.exp() * log_none  # (B, M)
     entropy = -((q * log_q).sum() + empty.sum()) / (history.numel() * q.size(1))

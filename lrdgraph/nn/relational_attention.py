@@ -28,6 +28,7 @@ def relational_attention(history: Tensor, valid: Tensor, query: Tensor, weight: 
         ``(B, C, S, D)``.
     """
     b, c, s, d = query.shape
+    # under autocast too, the softmax has the precision of the vectors
     logits = (query.reshape(b, c * s, d) @ history.mT).to(history.dtype)  # (B, C·S, L)
     away = ~valid[:, None]
     # finite, so that a history without events has no NaN in its gradient
