@@ -112,7 +112,10 @@ def _run(side: str, model: str, chosen: argparse.Namespace, folder: Path) -> dic
         str(folder),
     ]
     threads = str(chosen.threads)
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads})
+    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    if side == "ours":
+        environment["OMP_WAIT_POLICY"] = "PASSIVE"  # as our command line has it
+    subprocess.run(command, check=True, env=os.environ | environment)
     found: dict[str, list[float]] = json.loads(out.read_text())
     return found
 

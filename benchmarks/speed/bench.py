@@ -72,7 +72,8 @@ ROWS: dict[str, Row] = {
     "enrich": Row("enrich", _office("flagship"), 7),
     "export": Row("export", _office("flagship"), 5),
 }
-PUBLIC = ("kda-lrd", "rcf-lrd")
+ALL_CORES = ", all cores"
+PUBLIC = ("kda-lrd", "rcf-lrd", f"kda-lrd{ALL_CORES}", f"rcf-lrd{ALL_CORES}")
 NAMES = ("ceiling", *ROWS, "peer lrdgraph", *(f"peer {name}" for name in PEERS), *(f"public {name}" for name in PUBLIC))
 
 
@@ -85,10 +86,16 @@ def asked_of(name: str, chosen: argparse.Namespace) -> dict[str, Any]:
     elif kind == "peer":
         held = {"steps": chosen.steps, "settings": _digest(read_experiment(EQUAL))}
     elif kind == "public":
-        held = {"settings": _digest(read_experiment(_office(f"{which}-published"))), "epochs": 2}
+        model = which.removesuffix(ALL_CORES)
+        held = {"settings": _digest(read_experiment(_office(f"{model}-published"))), "epochs": 2}
     else:
         held = {}
-    return held | {"threads": chosen.threads}
+    return held | {"threads": threads_of(name, chosen)}
+
+
+def threads_of(name: str, chosen: argparse.Namespace) -> int:
+    """As many as are asked for, or as there are cores where a row says so."""
+    return (os.cpu_count() or 1) if name.endswith(ALL_CORES) else chosen.threads
 
 
 def settings_of(row: Row, data: str) -> ExperimentSettings:
@@ -118,7 +125,8 @@ def measure(name: str, chosen: argparse.Namespace) -> dict[str, Any]:
         found = run_peer(which, python, read_experiment(EQUAL), steps=chosen.steps, repeats=3, threads=chosen.threads)
     else:
         script = ROOT / "benchmarks" / "public" / "speed.py"
-        found = public_speed(script, chosen.public, chosen.data, which, epochs=2, threads=chosen.threads)
+        model, threads = which.removesuffix(ALL_CORES), threads_of(name, chosen)
+        found = public_speed(script, chosen.public, chosen.data, model, epochs=2, threads=threads)
     used = resource.getrusage(resource.RUSAGE_SELF)
     theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
     beside = kind == "public" or (kind == "peer" and which in PEERS)
@@ -172,7 +180,7 @@ def bench(chosen: argparse.Namespace) -> int:
             failed += 1
             continue
         about = provenance()
-        about["machine"]["threads"] = chosen.threads  # of the row, not of this process
+        about["machine"]["threads"] = threads_of(name, chosen)  # of the row, not of this process
         rows[name] = {"asked": asked} | found | about
         write_json(chosen.out, {"rows": {key: rows[key] for key in NAMES if key in rows}})
         print(f"{name}: done in {found['user_cpu_seconds']} s of the processor", flush=True)

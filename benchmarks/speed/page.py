@@ -46,7 +46,12 @@ WHAT = {
     "export": "export N-Triples, Office",
 }
 PEERS = {"recbole": "RecBole's SASRec", "rectools": "RecTools' SASRec"}
-PUBLIC = {"kda-lrd": "public KDA + LRD", "rcf-lrd": "public RCF + LRD"}
+PUBLIC = {
+    "kda-lrd": "public KDA + LRD",
+    "rcf-lrd": "public RCF + LRD",
+    "kda-lrd, all cores": "public KDA + LRD, all cores",
+    "rcf-lrd, all cores": "public RCF + LRD, all cores",
+}
 PUBLIC_BEST = (0.367, 39)
 """Best validation candidates-99/NDCG@5 of the public KDA + LRD, and its epoch, in a run with seed 2019."""
 Rows = dict[str, dict[str, Any]]

@@ -23,7 +23,8 @@ from lrdgraph.nn.losses import bpr_max
 from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, relational_attention
 
 CANDIDATES_AT_ONCE = 11 * BLOCK
-"""Scored together: seven lists of a hundred fill the blocks of compiled layers, and a cache about holds them."""
+"""Scored together by a thread: seven lists of a hundred fill the blocks of compiled layers, and a cache about holds
+them."""
 PAIRS_LOOKED_AT = 10_000
 """Pairs of events by which the use of states is measured, about half of them of one user."""
 
@@ -184,7 +185,8 @@ class RelationAware(Recommender):
         if candidates is None:
             candidates = torch.arange(self.inputs.num_items + 1, device=batch.history.device)
         candidates = candidates.expand(len(batch), -1)
-        table, at_once = self._table(), max(1, CANDIDATES_AT_ONCE // max(candidates.size(1), 1))
+        table, at_once = self._table(), CANDIDATES_AT_ONCE * torch.get_num_threads()
+        at_once = max(1, at_once // max(candidates.size(1), 1))
         parts = []
         for start in range(0, len(batch), at_once):
             rows = slice(start, start + at_once)

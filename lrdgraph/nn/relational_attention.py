@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lrdgraph.nn.threads import over_blocks
+
 
 def relational_attention(history: Tensor, valid: Tensor, query: Tensor, weight: Tensor | None = None) -> Tensor:
     """One summary of the history for each candidate and relation.
@@ -135,6 +137,7 @@ class RelationMixer(nn.Module):
         self.outer = nn.Linear(d, d)
         self.norm = nn.LayerNorm(d)
         self._compiled: Callable[[Tensor], Tensor] | None = None
+        self._ready: set[tuple[object, ...]] = set()  # kinds of blocks that are compiled, forwards and backwards
 
     def forward(self, x: Tensor) -> Tensor:
         *lead, s, d = x.shape
@@ -145,7 +148,20 @@ class RelationMixer(nn.Module):
         # of what is left over, half a block is worth compiling for where the same size comes again in every step
         size = BLOCK // 2 if self.training and len(last) <= BLOCK // 2 else BLOCK
         last = F.pad(last, (0, 0, 0, 0, 0, size - len(last)))
-        return torch.cat([self._compiled(block) for block in (*whole, last)])[: len(x)].view(*lead, d)
+        return self._over_blocks(self._compiled, (*whole, last))[: len(x)].view(*lead, d)
+
+    def _over_blocks(self, compiled: Callable[[Tensor], Tensor], blocks: tuple[Tensor, ...]) -> Tensor:
+        """On all threads, but in turn where random numbers are drawn, and when a kind of blocks is new and compiled."""
+        sizes, learns = frozenset(map(len, blocks)), torch.is_grad_enabled()
+        kind = (sizes, blocks[0].dtype, self.training, learns, torch.is_autocast_enabled("cpu"))
+        in_turn = kind not in self._ready or bool(self.training and self.dropout)
+        threads = torch.get_num_threads() if blocks[0].device.type == "cpu" else 1
+        found = over_blocks(compiled, blocks, list(self.parameters()), threads, in_turn=in_turn)
+        if found.requires_grad:
+            found.register_hook(lambda _: self._ready.add(kind))
+        else:
+            self._ready.add(kind)
+        return found
 
     def _plain(self, x: Tensor) -> Tensor:
         for _ in range(self.num_layers):
@@ -162,7 +178,7 @@ class RelationMixer(nn.Module):
         if kwargs.get("backend", "inductor") == "inductor" and self.attend.weight.device.type == "cpu":
             # what two sums read is made once: the gradient of the logits would be made anew for each of a head's
             # columns; and the steps between products are called from C++, as a block of them is short
-            kwargs.setdefault("options", {"realize_reads_threshold": 1, "cpp_wrapper": True})
+            kwargs.setdefault("options", {"realize_reads_threshold": 1, "cpp_wrapper": True, "cpp.threads": 1})
         self._compiled = torch.compile(self.innermost, *args, dynamic=False, **kwargs)
 
     def innermost(self, x: Tensor) -> Tensor:

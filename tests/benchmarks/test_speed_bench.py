@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,14 @@ def test_a_row_that_fails_does_not_stop_the_others(measured: list[str], tmp_path
 def test_every_row_is_of_an_experiment_that_is_there() -> None:
     assert all(bench.settings_of(row, "x").model_name for row in ROWS.values())
     assert set(ROWS) < set(NAMES)
+
+
+def test_rows_of_all_cores_take_them_all_and_others_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.os, "cpu_count", lambda: 6)
+    chosen = argparse.Namespace(threads=1, steps=1)
+    asked = {name: bench.asked_of(name, chosen) for name in ("public kda-lrd", "public kda-lrd, all cores")}
+    assert [held.pop("threads") for held in asked.values()] == [1, 6]
+    assert asked["public kda-lrd"] == asked["public kda-lrd, all cores"]
 
 
 def made_up() -> dict[str, Any]:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import shutil
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import lrdgraph.nn.relational_attention as relational_attention_module
 from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, relational_attention
+from lrdgraph.nn.threads import over_blocks
 
 
 def test_against_a_loop() -> None:
@@ -98,6 +101,48 @@ def test_compiled_layers_give_the_same_numbers(pooling: Literal["average", "max"
     with torch.no_grad():
         torch.testing.assert_close(mixer(x), plain[0], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(mixer(x[:1, :2]), plain[0][:1, :2], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.usefixtures("two_threads")
+def test_compiled_layers_are_shared_among_threads_and_a_seed_decides(
+    monkeypatch: pytest.MonkeyPatch, dropout: float
+) -> None:
+    torch.manual_seed(0)
+    mixer = RelationMixer(8, 2, 2, dropout)
+    x, calls = torch.randn(3 * BLOCK, 5, 8), []
+
+    def spied(*args: Any, in_turn: bool) -> Tensor:
+        calls.append(in_turn)
+        return over_blocks(*args, in_turn=in_turn)
+
+    def found() -> list[Tensor]:
+        torch.manual_seed(1)
+        leaf = x.clone().requires_grad_()
+        out = mixer(leaf)
+        return [out, *torch.autograd.grad(out.square().sum(), [leaf, *mixer.parameters()])]
+
+    monkeypatch.setattr(relational_attention_module, "over_blocks", spied)
+    plain = found()
+    mixer.compile(backend="eager")
+    each = [found() for _ in range(3)]
+    assert calls == [True, bool(dropout), bool(dropout)]  # compiled in turn; random numbers are drawn in turn always
+    for again, thrice in zip(each[1], each[2], strict=True):
+        assert torch.equal(again, thrice)
+    for tensors in (*zip(each[0], each[1], strict=True), *([] if dropout else zip(each[1], plain, strict=True))):
+        torch.testing.assert_close(*tensors, rtol=1e-4, atol=1e-4)
+    mixer.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(mixer(x), mixer(x))
+    assert calls[3:] == [True, False]
 
 
 def test_compiled_layers_under_autocast_round_their_products_alone() -> None:
