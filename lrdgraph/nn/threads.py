@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
-from itertools import pairwise
 from threading import Barrier
 from typing import Any, TypeVar
 
@@ -32,8 +31,7 @@ def over_blocks(
 ) -> Tensor:
     """``cat([function(block) for block in blocks])`` on the CPU, with its gradients, which can be taken once.
 
-    Gradients of weights are summed block by block within a thread and then thread by thread, so that with as many
-    threads they are the same each time.
+    Gradients of weights are summed in the order of the blocks, whichever thread comes first.
 
     Args:
         function: of one block.
@@ -48,9 +46,7 @@ def over_blocks(
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*blocks, *weights)):
         found: Tensor = _OverBlocks.apply(function, threads, in_turn, len(blocks), *blocks, *weights)
         return found
-    shares = _shares(blocks, 1 if in_turn else threads)
-    made = _on_threads(lambda mine: [function(block) for block in mine], shares, threads)
-    return torch.cat([out for share in made for out in share])
+    return torch.cat(_on_threads(function, blocks, threads, in_turn))
 
 
 class _OverBlocks(torch.autograd.Function):
@@ -60,55 +56,45 @@ class _OverBlocks(torch.autograd.Function):
     def forward(
         ctx: Any, function: Callable[[Tensor], Tensor], threads: int, in_turn: bool, number: int, *tensors: Tensor
     ) -> Tensor:
-        def taped(mine: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        def taped(block: Tensor) -> tuple[Tensor, Tensor]:
             with torch.enable_grad():
-                leaves = [block.detach().requires_grad_() for block in mine]
-                return [(leaf, function(leaf)) for leaf in leaves]
+                leaf = block.detach().requires_grad_()
+                return leaf, function(leaf)
 
-        made = _on_threads(taped, _shares(tensors[:number], 1 if in_turn else threads), threads)
-        ctx.made, ctx.weights, ctx.threads = made, tensors[number:], threads
-        return torch.cat([out.detach() for share in made for _, out in share])
+        ctx.made, ctx.weights = _on_threads(taped, tensors[:number], threads, in_turn), tensors[number:]
+        ctx.threads, ctx.in_turn = threads, in_turn
+        return torch.cat([out.detach() for _, out in ctx.made])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        above = iter(gradient.split([len(out) for share in ctx.made for _, out in share]))
-        asked = [[(leaf, out, next(above)) for leaf, out in share] for share in ctx.made]
+        above = gradient.split([len(out) for _, out in ctx.made])
 
-        def back(mine: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
-            of_blocks: list[Tensor] = []
-            sums: list[Tensor] = []
-            for leaf, out, up in mine:
-                of_block, *of_weights = torch.autograd.grad(out, (leaf, *ctx.weights), up)
-                of_blocks.append(of_block)
-                sums = [a.add_(b) for a, b in zip(sums, of_weights, strict=True)] if sums else of_weights
-            return of_blocks, sums
+        def back(made: tuple[tuple[Tensor, Tensor], Tensor]) -> tuple[Tensor, ...]:
+            (leaf, out), up = made
+            return torch.autograd.grad(out, (leaf, *ctx.weights), up)
 
-        found = _on_threads(back, asked, ctx.threads)
-        sums = [torch.stack(each).sum(0) for each in zip(*(sums for _, sums in found), strict=True)]
-        return None, None, None, None, *(of_block for of_blocks, _ in found for of_block in of_blocks), *sums
+        found = _on_threads(back, list(zip(ctx.made, above, strict=True)), ctx.threads, ctx.in_turn)
+        of_blocks, *of_weights = zip(*found, strict=True)
+        return None, None, None, None, *of_blocks, *(torch.stack(each).sum(0) for each in of_weights)
 
 
-def _shares(items: Sequence[T], threads: int) -> list[Sequence[T]]:
-    """Neighbours together, as even as it goes, none empty."""
-    number = min(threads, len(items))
-    ends = [len(items) * share // number for share in range(number + 1)]
-    return [items[start:end] for start, end in pairwise(ends)]
-
-
-def _on_threads(work: Callable[[T], U], shares: Sequence[T], threads: int) -> list[U]:
-    """``work`` of every share, with the modes of the caller's thread, which others do not have of themselves."""
+def _on_threads(work: Callable[[T], U], items: Sequence[T], threads: int, in_turn: bool) -> list[U]:
+    """``work`` of every item, with the modes of the caller's thread, which others do not have of themselves."""
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
     rounds, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-    def there(share: T) -> U:
+    def there(item: T) -> U:
         with ExitStack() as modes:
             modes.enter_context(torch.inference_mode(inference))
             modes.enter_context(torch.set_grad_enabled(grad))
             modes.enter_context(torch.autocast("cpu", dtype, enabled=rounds))
-            return work(share)
+            return work(item)
 
-    return list(_pool(threads).map(there, shares))
+    pool = _pool(threads)
+    if in_turn:
+        return pool.submit(lambda: [there(item) for item in items]).result()
+    return list(pool.map(there, items))
 
 
 @cache

@@ -52,16 +52,17 @@ def test_blocks_without_a_gradient_leave_that_of_the_weights() -> None:
         torch.testing.assert_close(weight.grad, gradient)
 
 
-def test_the_same_again_with_as_many_threads() -> None:
+def test_the_same_numbers_with_any_number_of_threads() -> None:
     torch.manual_seed(0)
     weight = torch.randn(16, 16, requires_grad=True)
     blocks = list(torch.randn(9 * 32, 16).split(32))
 
-    def once() -> Tensor:
-        return torch.autograd.grad(over_blocks(lambda x: (x @ weight).exp(), blocks, [weight], 3).sum(), weight)[0]
+    def found(threads: int) -> Tensor:
+        out = over_blocks(lambda x: (x @ weight).exp(), blocks, [weight], threads)
+        return torch.autograd.grad(out.sum(), weight)[0]
 
-    first = once()
-    assert all(torch.equal(once(), first) for _ in range(5))
+    first = found(2)
+    assert all(torch.equal(found(threads), first) for threads in (2, 3, 4, 2, 3, 4))
 
 
 def test_a_thread_has_the_modes_of_the_caller_and_divides_its_work_no_further() -> None:
@@ -88,18 +89,25 @@ def test_a_thread_has_the_modes_of_the_caller_and_divides_its_work_no_further() 
     assert torch.get_num_threads() == 4
 
 
-@pytest.mark.parametrize(("in_turn", "expected"), [(False, [1, 2, 2]), (True, [5])])
-def test_neighbours_go_to_one_thread(in_turn: bool, expected: list[int]) -> None:
-    meeting = Barrier(len(expected))  # passed by as many threads at once, and by no fewer
-    last = set(torch.tensor(expected).cumsum(0).tolist())
+def test_blocks_go_through_at_once_and_keep_their_order() -> None:
+    meeting = Barrier(3)  # passed by three threads at once, and by no fewer
 
     def meet(x: Tensor) -> Tensor:
-        if int(x) + 1 in last:
-            meeting.wait(timeout=20)
+        meeting.wait(timeout=20)
         return x
 
-    found = over_blocks(meet, [torch.tensor([i]) for i in range(5)], [], 3, in_turn=in_turn)
-    assert found.tolist() == [0, 1, 2, 3, 4]
+    assert over_blocks(meet, [torch.tensor([i]) for i in range(6)], [], 3).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_in_turn_is_one_after_another() -> None:
+    seen: list[int] = []
+
+    def note(x: Tensor) -> Tensor:
+        seen.append(int(x))
+        return x
+
+    over_blocks(note, [torch.tensor([i]) for i in range(50)], [], 4, in_turn=True)
+    assert seen == list(range(50))
 
 
 def test_an_error_of_a_block_reaches_the_caller() -> None:
