@@ -38,7 +38,7 @@ class Batch:
         return len(self.user)
 
     def rows(self, rows: slice | Tensor) -> Batch:
-        """Some of its histories, by a slice or a mask ``(B,)``."""
+        """Some of its histories, by a slice, a mask ``(B,)`` or positions."""
         held = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v[rows] for k, v in held.items() if v is not None})
 

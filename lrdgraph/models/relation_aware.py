@@ -128,7 +128,7 @@ class RelationAware(Recommender):
 
     def _scores(self, batch: Batch, candidates: Tensor, table: Tensor, event_weight: Tensor | None) -> Tensor:
         """``(B, C)`` scores of ``(B, C)`` candidates."""
-        vectors = table[candidates]  # (B, C, D)
+        vectors = F.embedding(candidates, table)  # (B, C, D)
         pooled = self._pooled(batch, candidates, vectors, table, event_weight)
         return ((self._user_vectors(batch.user)[:, None] + pooled) * vectors).sum(-1) + self.bias[candidates]
 
@@ -140,10 +140,12 @@ class RelationAware(Recommender):
         if self._reads_posterior() or not bool(alone.any()):
             return self.mixer(self._summaries(batch, candidates, vectors, table, event_weight))
         # a history of one event looks the same to all candidates, and unweighted the same to all relations
-        several, pooled = ~alone, torch.empty_like(vectors)
-        event = table[batch.history[alone, -1:]]  # (n, 1, D)
-        weight = None if event_weight is None else event_weight[several]
-        summaries = self._summaries(batch.rows(several), candidates[several], vectors[several], table, weight)
+        several, alone = (which.nonzero()[:, 0] for which in (~alone, alone))
+        pooled = torch.empty_like(vectors)
+        event = F.embedding(batch.history[alone, -1:], table)  # (n, 1, D)
+        weight = None if event_weight is None else event_weight.index_select(0, several)
+        some = vectors.index_select(0, several)
+        summaries = self._summaries(batch.rows(several), candidates[several], some, table, weight)
         if event_weight is None:
             pooled[several], pooled[alone] = self.mixer(summaries), self.mixer(event)[:, None]
             return pooled
@@ -171,7 +173,8 @@ class RelationAware(Recommender):
             posterior = self.latent.posterior(batch.history, candidates).mT  # (B, C, K, L)
             posterior = F.pad(posterior, (0, 0, first, 0), value=1.0)  # (B, C, S, L)
             weight = posterior if weight is None else weight * posterior
-        return relational_attention(table[batch.history], batch.history > 0, seen, weight)
+        # its gradient is summed faster than that of an index
+        return relational_attention(F.embedding(batch.history, table), batch.history > 0, seen, weight)
 
     def _table(self) -> Tensor:
         """Item vectors, kept between calls while the model is in evaluation mode without gradients."""

@@ -104,6 +104,20 @@ BLOCK = 64
 """Sequences at a time in compiled layers: with all that a layer makes of them they fit into a core's cache."""
 
 
+def block_sizes(number: int, threads: int, *, halves: bool) -> list[int]:
+    """Sizes of blocks that hold ``number`` sequences, the last of which may be filled up.
+
+    Half a block is worth compiling for where the same size comes again in every step: for what is left over, and for
+    the last blocks where those are too few for all threads.
+    """
+    whole, rest = divmod(number, BLOCK)
+    if not halves or rest > BLOCK // 2:
+        whole, rest = whole + bool(rest), 0
+    uneven = whole % threads
+    cut = uneven if halves and not rest and uneven <= threads // 2 else 0
+    return [BLOCK] * (whole - cut) + [BLOCK // 2] * (2 * cut + bool(rest))
+
+
 class RelationMixer(nn.Module):
     """Self-attention among the summaries of ``S`` relations, and what they say together.
 
@@ -144,18 +158,17 @@ class RelationMixer(nn.Module):
         x = x.reshape(-1, s, d)
         if self._compiled is None or not len(x):
             return self._plain(x).view(*lead, d)
-        *whole, last = x.split(BLOCK)
-        # of what is left over, half a block is worth compiling for where the same size comes again in every step
-        size = BLOCK // 2 if self.training and len(last) <= BLOCK // 2 else BLOCK
-        last = F.pad(last, (0, 0, 0, 0, 0, size - len(last)))
-        return self._over_blocks(self._compiled, (*whole, last))[: len(x)].view(*lead, d)
+        threads = torch.get_num_threads() if x.device.type == "cpu" else 1
+        sizes = block_sizes(len(x), threads, halves=self.training)
+        *whole, last = x.split([*sizes[:-1], len(x) - sum(sizes[:-1])])
+        last = F.pad(last, (0, 0, 0, 0, 0, sizes[-1] - len(last)))
+        return self._over_blocks(self._compiled, (*whole, last), threads)[: len(x)].view(*lead, d)
 
-    def _over_blocks(self, compiled: Callable[[Tensor], Tensor], blocks: tuple[Tensor, ...]) -> Tensor:
+    def _over_blocks(self, compiled: Callable[[Tensor], Tensor], blocks: tuple[Tensor, ...], threads: int) -> Tensor:
         """On all threads, but in turn where random numbers are drawn, and when a kind of blocks is new and compiled."""
-        sizes, learns = frozenset(map(len, blocks)), torch.is_grad_enabled()
-        kind = (sizes, blocks[0].dtype, self.training, learns, torch.is_autocast_enabled("cpu"))
+        shapes, learns = frozenset(block.shape for block in blocks), torch.is_grad_enabled()
+        kind = (shapes, blocks[0].dtype, self.training, learns, torch.is_autocast_enabled("cpu"))
         in_turn = kind not in self._ready or bool(self.training and self.dropout)
-        threads = torch.get_num_threads() if blocks[0].device.type == "cpu" else 1
         found = over_blocks(compiled, blocks, list(self.parameters()), threads, in_turn=in_turn)
         if found.requires_grad:
             found.register_hook(lambda _: self._ready.add(kind))

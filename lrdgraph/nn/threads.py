@@ -6,6 +6,7 @@ blocks are not, and a block that is called through C++ lets go of the interprete
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -83,8 +84,10 @@ def _on_threads(work: Callable[[T], U], items: Sequence[T], threads: int, in_tur
     """``work`` of every item, with the modes of the caller's thread, which others do not have of themselves."""
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
     rounds, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+    flushes = sys.float_info.min / 2 == 0  # subnormal numbers to zero
 
     def there(item: T) -> U:
+        torch.set_flush_denormal(flushes)
         with ExitStack() as modes:
             modes.enter_context(torch.inference_mode(inference))
             modes.enter_context(torch.set_grad_enabled(grad))

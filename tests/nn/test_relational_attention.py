@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import lrdgraph.nn.relational_attention as relational_attention_module
-from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, relational_attention
+from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, block_sizes, relational_attention
 from lrdgraph.nn.threads import over_blocks
 
 
@@ -101,6 +103,26 @@ def test_compiled_layers_give_the_same_numbers(pooling: Literal["average", "max"
     with torch.no_grad():
         torch.testing.assert_close(mixer(x), plain[0], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(mixer(x[:1, :2]), plain[0][:1, :2], rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 20 * BLOCK), st.integers(1, 16), st.booleans())
+def test_blocks_hold_all_sequences_and_little_else(number: int, threads: int, halves: bool) -> None:
+    sizes = block_sizes(number, threads, halves=halves)
+    assert set(sizes) <= ({BLOCK, BLOCK // 2} if halves else {BLOCK})
+    assert 0 <= sum(sizes) - number < (BLOCK // 2 if halves else BLOCK)
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) - sizes.count(BLOCK // 2) // 2 <= -(-number // BLOCK)
+
+
+def test_blocks_that_are_too_few_for_all_threads_are_halved() -> None:
+    half = BLOCK // 2
+    assert block_sizes(7 * BLOCK, 1, halves=True) == [BLOCK] * 7
+    assert block_sizes(7 * BLOCK, 2, halves=True) == [BLOCK] * 6 + [half] * 2
+    assert block_sizes(7 * BLOCK, 2, halves=False) == [BLOCK] * 7
+    assert block_sizes(8 * BLOCK, 2, halves=True) == [BLOCK] * 8
+    assert block_sizes(7 * BLOCK, 4, halves=True) == [BLOCK] * 7  # three of four threads have another whole one
+    assert block_sizes(7 * BLOCK + 1, 2, halves=True) == [BLOCK] * 7 + [half]
+    assert block_sizes(7 * BLOCK + half + 1, 2, halves=True) == [BLOCK] * 8
 
 
 @pytest.fixture

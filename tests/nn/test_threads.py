@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lrdgraph.nn.threads import over_blocks
+from lrdgraph.training.subnormal import subnormals_flushed
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,15 @@ def test_a_thread_has_the_modes_of_the_caller_and_divides_its_work_no_further() 
     with torch.autocast("cpu", torch.bfloat16):
         assert of(learnt, fixed) == {(True, False, True, 1)}
     assert torch.get_num_threads() == 4
+
+
+def test_a_thread_counts_subnormal_numbers_as_the_caller_does() -> None:
+    half = [torch.tensor([torch.finfo(torch.float32).tiny])] * 4
+    plain = over_blocks(lambda x: x / 2, half, [], 2)
+    with subnormals_flushed():
+        assert not over_blocks(lambda x: x / 2, half, [], 2).double().any()
+    assert plain.double().all()
+    assert torch.equal(over_blocks(lambda x: x / 2, half, [], 2), plain)
 
 
 def test_blocks_go_through_at_once_and_keep_their_order() -> None:
