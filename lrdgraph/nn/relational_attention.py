@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType, MethodType
 from typing import Any, Literal
 
 import torch
@@ -192,7 +193,10 @@ class RelationMixer(nn.Module):
             # what two sums read is made once: the gradient of the logits would be made anew for each of a head's
             # columns; and the steps between products are called from C++, as a block of them is short
             kwargs.setdefault("options", {"realize_reads_threshold": 1, "cpp_wrapper": True, "cpp.threads": 1})
-        self._compiled = torch.compile(self.innermost, *args, dynamic=False, **kwargs)
+        # the compiler keeps eight versions of a piece of code and leaves alone what comes after: a piece for each model
+        shared = type(self).innermost
+        own = FunctionType(shared.__code__.replace(), shared.__globals__, shared.__name__)
+        self._compiled = torch.compile(MethodType(own, self), *args, dynamic=False, **kwargs)
 
     def innermost(self, x: Tensor) -> Tensor:
         """``(n, S, D) → (n, D)`` as well, with the sequences in the last dimension inside.

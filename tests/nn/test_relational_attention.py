@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import pytest
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 import lrdgraph.nn.relational_attention as relational_attention_module
 from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, block_sizes, relational_attention
 from lrdgraph.nn.threads import over_blocks
+
+RECOMPILATIONS = 12
+"""More than the compiler keeps of one function."""
 
 
 def test_against_a_loop() -> None:
@@ -176,6 +179,21 @@ def test_compiled_layers_under_autocast_round_their_products_alone() -> None:
     assert rough.dtype == torch.float32
     assert not torch.equal(rough, exact)
     torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
+
+
+def test_many_models_of_one_process_are_compiled() -> None:
+    compiled = []
+
+    def count(graph: torch.fx.GraphModule, _: Sequence[Tensor]) -> Callable[..., Any]:
+        compiled.append(graph)
+        return graph.forward
+
+    for width in range(2, 2 + 2 * RECOMPILATIONS, 2):
+        mixer, x = RelationMixer(width, 1, 2), torch.randn(3, 2, width)
+        expected = mixer(x)
+        mixer.compile(backend=count)
+        torch.testing.assert_close(mixer(x), expected, rtol=1e-4, atol=1e-4)
+    assert len(compiled) == RECOMPILATIONS
 
 
 def test_compiled_layers_take_large_logits() -> None:
