@@ -6,7 +6,6 @@ blocks are not, and a block that is called through C++ lets go of the interprete
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,6 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from lrdgraph.nn.subnormal import are_flushed
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -84,7 +85,7 @@ def _on_threads(work: Callable[[T], U], items: Sequence[T], threads: int, in_tur
     """``work`` of every item, with the modes of the caller's thread, which others do not have of themselves."""
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
     rounds, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
-    flushes = sys.float_info.min / 2 == 0  # subnormal numbers to zero
+    flushes = are_flushed()
 
     def there(item: T) -> U:
         torch.set_flush_denormal(flushes)

@@ -27,6 +27,7 @@ from lrdgraph.evaluation.evaluator import Evaluation, evaluate, protocols_of
 from lrdgraph.evaluation.metrics import metric_names
 from lrdgraph.evaluation.settings import EvaluationSettings
 from lrdgraph.models.base import Recommender
+from lrdgraph.nn.subnormal import subnormals_flushed
 from lrdgraph.splits import Sequences, Split
 from lrdgraph.training.checkpoint import (
     check_tensors,
@@ -40,7 +41,6 @@ from lrdgraph.training.checkpoint import (
 from lrdgraph.training.lazy_adam import LazyAdam, clip_gradients
 from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.state import TrainingState
-from lrdgraph.training.subnormal import subnormals_flushed
 
 Report = Callable[[dict[str, Any]], None]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from lrdgraph.nn.subnormal import subnormals_flushed
 from lrdgraph.nn.threads import over_blocks
-from lrdgraph.training.subnormal import subnormals_flushed
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,9 @@ import torch
 
 @contextmanager
 def subnormals_flushed() -> Iterator[None]:
-    """Within it, and in no other thread, subnormal numbers count as zero; then the processor is as it was.
+    """Within it subnormal numbers count as zero; then the processor is as it was.
+
+    It holds for the thread at hand and those that :func:`lrdgraph.nn.threads.over_blocks` gives its work to.
 
     Weights that decay towards zero, and their running averages, end as subnormal numbers, with which a CPU is much
     slower.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lrdgraph.training.subnormal import are_flushed, subnormals_flushed
+from lrdgraph.nn.subnormal import are_flushed, subnormals_flushed
 
 
 def test_the_processor_is_left_as_it_was() -> None:
