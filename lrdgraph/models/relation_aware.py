@@ -20,11 +20,10 @@ from lrdgraph.models.latent_relations import LatentRelations, LatentSettings
 from lrdgraph.models.negatives import UnseenItems
 from lrdgraph.models.triples import ItemValues, Triples, TripleSampler, relation_slots
 from lrdgraph.nn.losses import bpr_max
-from lrdgraph.nn.relational_attention import BLOCK, RelationMixer, relational_attention
+from lrdgraph.nn.relational_attention import RelationMixer, relational_attention
 
-CANDIDATES_AT_ONCE = 11 * BLOCK
-"""Scored together by a thread: seven lists of a hundred fill the blocks of compiled layers, and a cache about holds
-them."""
+CANDIDATES_AT_ONCE = 704
+"""Scored together by a thread: seven lists of a hundred, whose summaries a cache about holds."""
 PAIRS_LOOKED_AT = 10_000
 """Pairs of events by which the use of states is measured, about half of them of one user."""
 

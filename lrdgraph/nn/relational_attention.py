@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import FunctionType, MethodType
 from typing import Any, Literal
 
 import torch
@@ -11,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from lrdgraph.nn.threads import over_blocks
+from lrdgraph.nn.relation_layers import LANES, load_relation_layers, relation_layers
 
 
 def relational_attention(history: Tensor, valid: Tensor, query: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -101,24 +99,6 @@ def _short_softmax_(x: Tensor, scale: float) -> None:
     rows /= rows @ rows.new_ones(x.size(-1), 1)
 
 
-BLOCK = 64
-"""Sequences at a time in compiled layers: with all that a layer makes of them they fit into a core's cache."""
-
-
-def block_sizes(number: int, threads: int, *, halves: bool) -> list[int]:
-    """Sizes of blocks that hold ``number`` sequences, the last of which may be filled up.
-
-    Half a block is worth compiling for where the same size comes again in every step: for what is left over, and for
-    the last blocks where those are too few for all threads.
-    """
-    whole, rest = divmod(number, BLOCK)
-    if not halves or rest > BLOCK // 2:
-        whole, rest = whole + bool(rest), 0
-    uneven = whole % threads
-    cut = uneven if halves and not rest and uneven <= threads // 2 else 0
-    return [BLOCK] * (whole - cut) + [BLOCK // 2] * (2 * cut + bool(rest))
-
-
 class RelationMixer(nn.Module):
     """Self-attention among the summaries of ``S`` relations, and what they say together.
 
@@ -151,75 +131,38 @@ class RelationMixer(nn.Module):
         self.inner = nn.Linear(d, d)
         self.outer = nn.Linear(d, d)
         self.norm = nn.LayerNorm(d)
-        self._compiled: Callable[[Tensor], Tensor] | None = None
-        self._ready: set[tuple[object, ...]] = set()  # kinds of blocks that are compiled, forwards and backwards
+        self._native = False
 
     def forward(self, x: Tensor) -> Tensor:
         *lead, s, d = x.shape
         x = x.reshape(-1, s, d)
-        if self._compiled is None or not len(x):
-            return self._plain(x).view(*lead, d)
-        threads = torch.get_num_threads() if x.device.type == "cpu" else 1
-        sizes = block_sizes(len(x), threads, halves=self.training)
-        *whole, last = x.split([*sizes[:-1], len(x) - sum(sizes[:-1])])
-        last = F.pad(last, (0, 0, 0, 0, 0, sizes[-1] - len(last)))
-        return self._over_blocks(self._compiled, (*whole, last), threads)[: len(x)].view(*lead, d)
-
-    def _over_blocks(self, compiled: Callable[[Tensor], Tensor], blocks: tuple[Tensor, ...], threads: int) -> Tensor:
-        """On all threads, but in turn where random numbers are drawn, and when a kind of blocks is new and compiled."""
-        shapes, learns = frozenset(block.shape for block in blocks), torch.is_grad_enabled()
-        kind = (shapes, blocks[0].dtype, self.training, learns, torch.is_autocast_enabled("cpu"))
-        in_turn = kind not in self._ready or bool(self.training and self.dropout)
-        found = over_blocks(compiled, blocks, list(self.parameters()), threads, in_turn=in_turn)
-        if found.requires_grad:
-            found.register_hook(lambda _: self._ready.add(kind))
-        else:
-            self._ready.add(kind)
-        return found
+        if not self._native or x.device.type != "cpu" or self.attend.weight.dtype != torch.float32:
+            return self._pool(self._plain(x), 1).view(*lead, d)
+        inner, outer, norm = self.inner, self.outer, self.norm
+        weights = (self.attend.weight, inner.weight, inner.bias, outer.weight, outer.bias, norm.weight, norm.bias)
+        dropout = self.dropout if self.training else 0.0
+        tiles = relation_layers(x.float(), weights, self.num_layers, self.num_heads, norm.eps, dropout)
+        pooled = self._pool(tiles, 2)  # (T, D, LANES)
+        return pooled.mT.reshape(-1, d)[: len(x)].view(*lead, d)
 
     def _plain(self, x: Tensor) -> Tensor:
         for _ in range(self.num_layers):
             out = _HeadAttention.apply(self.attend(x), self.num_heads)
             out = self.outer(torch.relu(self.inner(out)))
             x = self.norm(x + F.dropout(out, self.dropout, self.training))
-        return self._pool(x)
+        return x
 
-    def _pool(self, x: Tensor) -> Tensor:
-        return x.mean(1) if self.pooling == "average" else x.amax(1)
+    def _pool(self, x: Tensor, relations: int) -> Tensor:
+        return x.mean(relations) if self.pooling == "average" else x.amax(relations)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """From now on run :meth:`innermost` through ``torch.compile``, in blocks of one size."""
-        if kwargs.get("backend", "inductor") == "inductor" and self.attend.weight.device.type == "cpu":
-            # what two sums read is made once: the gradient of the logits would be made anew for each of a head's
-            # columns; and the steps between products are called from C++, as a block of them is short
-            kwargs.setdefault("options", {"realize_reads_threshold": 1, "cpp_wrapper": True, "cpp.threads": 1})
-        # the compiler keeps eight versions of a piece of code and leaves alone what comes after: a piece for each model
-        shared = type(self).innermost
-        own = FunctionType(shared.__code__.replace(), shared.__globals__, shared.__name__)
-        self._compiled = torch.compile(MethodType(own, self), *args, dynamic=False, **kwargs)
+    def compile(self, *_: Any, **__: Any) -> None:
+        """From now on go through :func:`lrdgraph.nn.relation_layers.relation_layers` on a CPU, in float32.
 
-    def innermost(self, x: Tensor) -> Tensor:
-        """``(n, S, D) → (n, D)`` as well, with the sequences in the last dimension inside.
+        It takes widths that are a multiple of 8, and one layer or more. Others and other devices stay as they are.
 
-        A short product, a softmax over a dozen and a norm then run along many sequences at once. Only a compiler
-        makes that fast: it joins what stands between the three matrix products of a layer. Under autocast these three
-        alone have its precision.
+        Raises:
+            ConfigError: there is no C++ compiler, or it fails.
         """
-        n, s, d = x.shape
-        x = x.permute(2, 1, 0).reshape(d, s * n)
-        # scaled once, in the weights; a scale beside a softmax makes the compiler check for infinities
-        scaled = torch.cat([self.attend.weight[:d] * (d // self.num_heads) ** -0.5, self.attend.weight[d:]])
-        for _ in range(self.num_layers):
-            q, k, v = (scaled @ x).to(x.dtype).view(3, self.num_heads, -1, s, n)  # (heads, width, S, n)
-            logits = (q[:, :, :, None] * k[:, :, None]).sum(1)  # (heads, S, S, n)
-            share = (logits - logits.detach().amax(2, keepdim=True)).exp()
-            share = share * share.sum(2, keepdim=True).reciprocal()  # a quotient is taken again wherever it is read
-            out = (share[:, None] * v[:, :, None]).sum(3)  # (heads, width, S, n)
-            out = (self.inner.weight @ out.view(d, s * n)).to(x.dtype) + self.inner.bias[:, None]
-            out = (out + out.abs()) / 2  # a rectifier whose gradient the compiler makes of numbers, not of flags
-            out = (self.outer.weight @ out).to(x.dtype) + self.outer.bias[:, None]
-            x = x + F.dropout(out, self.dropout, self.training)
-            x = x - x.mean(0)
-            x = x * (x.square().mean(0) + self.norm.eps).rsqrt()
-            x = x * self.norm.weight[:, None] + self.norm.bias[:, None]
-        return self._pool(x.view(d, s, n)).T
+        if self.attend.weight.device.type == "cpu" and self.num_layers and not self.attend.in_features % LANES:
+            load_relation_layers()
+            self._native = True

@@ -13,7 +13,7 @@ import torch
 def subnormals_flushed() -> Iterator[None]:
     """Within it subnormal numbers count as zero; then the processor is as it was.
 
-    It holds for the thread at hand and those that :func:`lrdgraph.nn.threads.over_blocks` gives its work to.
+    It holds for the thread at hand and those to which :mod:`lrdgraph.nn.relation_layers` gives its work.
 
     Weights that decay towards zero, and their running averages, end as subnormal numbers, with which a CPU is much
     slower.
