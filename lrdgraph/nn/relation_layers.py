@@ -33,7 +33,8 @@ def relation_layers(
 ) -> Tensor:
     """``X ← LayerNorm(X + dropout(W₂ relu(W₁ MultiHead(X))))``, ``num_layers`` times, on all threads of torch.
 
-    Sums of gradients depend on the number of threads, not on which comes first. :func:`load_relation_layers` is called before.
+    Sums of gradients depend on the number of threads, not on which comes first. :func:`load_relation_layers` must have
+    been called.
 
     Args:
         x: ``(n, S, D)``, ``D`` a multiple of 8.
