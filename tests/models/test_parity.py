@@ -6,6 +6,7 @@ The numbers were recorded by ``benchmarks/public/record_parity.py``; the public 
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import which
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from lrdgraph.batch import Batch
 from lrdgraph.models.relation_aware import RelationAware
 from lrdgraph.models.triples import Triples
+from lrdgraph.nn.native import COMPILERS
 from tests.models import parity
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -91,11 +93,18 @@ def test_gradients_are_those_of_the_public_code(name: str) -> None:
         torch.testing.assert_close(parameter.grad, expected[key], rtol=0, atol=1e-8, msg=key)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", parity.MODELS)
-def test_single_precision_is_close(name: str) -> None:
+def test_single_precision_is_close(name: str, compiled: bool) -> None:
     model, batch, feed = prepared(name)
     expected = recorded(name, "out")
     model.float()
+    if compiled:
+        if not any(map(which, COMPILERS)):
+            pytest.skip("there is no C++ compiler")
+        plain = model.score(batch, feed["item_id"])
+        model.compile_parts()
+        assert not torch.equal(model.score(batch, feed["item_id"]), plain)  # the compiled layers did take part
     scores = model.score(batch, feed["item_id"])
     scale = float(expected["scores"].abs().max())
     torch.testing.assert_close(scores.double(), expected["scores"], rtol=1e-4, atol=1e-4 * scale)
