@@ -27,9 +27,9 @@ def load_native(source: Path, *headers: Path) -> None:
     Several processes may compile at once: each writes a file of its own, which then takes its place in one step.
 
     Raises:
-        ConfigError: there is no compiler, or it fails.
+        ConfigError: there is no compiler, it fails, or what it makes cannot be kept or loaded.
     """
-    compiler = find_compiler()
+    compiler = _compiler()
     target = _run([compiler, *WHAT_BINARIES_ARE_FOR])
     parts = [source.read_text(), *(header.read_text() for header in headers), torch.__version__, target, *FLAGS]
     from torch.utils import cpp_extension  # it takes its time, and most programs do not need it
@@ -37,24 +37,26 @@ def load_native(source: Path, *headers: Path) -> None:
     folder = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()) / "lrdgraph"
     digest = sha256("\0".join(parts).encode()).hexdigest()
     path = folder / f"{source.stem}-{digest[:16]}.so"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as beside:
-            made = Path(beside) / path.name
-            include = [f"-I{each}" for each in cpp_extension.include_paths()]
-            link = [*(f"-L{each}" for each in cpp_extension.library_paths()), "-ltorch_cpu", "-lc10"]
-            abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
-            _run([compiler, *FLAGS, abi, *include, str(source), "-o", str(made), *link])
-            made.replace(path)
-    torch.ops.load_library(path)
+    try:
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as beside:
+                made = Path(beside) / path.name
+                include = [f"-I{each}" for each in cpp_extension.include_paths()]
+                link = [*(f"-L{each}" for each in cpp_extension.library_paths()), "-ltorch_cpu", "-lc10"]
+                abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
+                _run([compiler, *FLAGS, abi, *include, str(source), "-o", str(made), *link])
+                made.replace(path)
+        torch.ops.load_library(path)
+    except OSError as error:
+        raise ConfigError(
+            f"The compiled layers of this model cannot be kept in {folder} and loaded from there: {error}; set "
+            "TORCH_EXTENSIONS_DIR to a folder that can be written, or leave [training] compile out."
+        ) from error
 
 
-def find_compiler() -> str:
-    """``$CXX``, or a compiler that is known.
-
-    Raises:
-        ConfigError: there is none.
-    """
+def _compiler() -> str:
+    """``$CXX``, or a compiler that is known."""
     found = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), *COMPILERS)))), None)
     if found is None:
         raise ConfigError("[training] compile needs a C++ compiler, as g++; install one, or leave compile out.")

@@ -104,7 +104,8 @@ void attention_backward(const Layers& of, Kept kept, float* read_gradient, float
 }
 
 // out = shift + scale * normalised(x + keep * (y + bias)); the rows of `room` hold D vectors.
-void add_and_norm(const Layers& of, const float* x, const float* y, const float* keep, Kept kept, float* out, Vec* room) {
+void add_and_norm(
+    const Layers& of, const float* x, const float* y, const float* keep, Kept kept, float* out, Vec* room) {
   const int64_t n = of.columns();
   for (int64_t column = 0; column < n; column += LANES) {
     Vec mean{}, square{};
@@ -166,14 +167,16 @@ struct Room {
   float *x, *above, *wide, *turned, *logits;
   std::vector<Vec> rows;
 
-  Room(const Layers& of, at::TensorOptions kind) : held(at::empty({6 * of.size() + of.s * of.s * LANES}, kind)), rows(of.d) {
+  Room(const Layers& of, at::TensorOptions kind)
+      : held(at::empty({6 * of.size() + of.s * of.s * LANES}, kind)), rows(of.d) {
     x = held.mutable_data_ptr<float>();
     above = x + of.size(), wide = above + of.size(), turned = wide + 3 * of.size(), logits = turned + of.size();
   }
 };
 
 // `gradient` of what the layer gives becomes that of `x`, what it was given.
-void layer_backward(const Layers& of, const float* x, const float* keep, Kept kept, float* gradient, Sums& sums, Room& room) {
+void layer_backward(
+    const Layers& of, const float* x, const float* keep, Kept kept, float* gradient, Sums& sums, Room& room) {
   const int64_t d = of.d, n = of.columns();
   float* above = room.above;
   const float share = 1.0f / static_cast<float>(d);
@@ -220,7 +223,8 @@ void layer_backward(const Layers& of, const float* x, const float* keep, Kept ke
 }
 
 const float* numbers(const Tensor& of) {
-  TORCH_CHECK(of.scalar_type() == at::kFloat && of.is_contiguous() && of.device().is_cpu(), "float32 in rows, on the CPU");
+  TORCH_CHECK(of.scalar_type() == at::kFloat, "numbers are float32");
+  TORCH_CHECK(of.is_contiguous() && of.device().is_cpu(), "tensors stand in rows, on a CPU");
   return of.const_data_ptr<float>();
 }
 
@@ -242,8 +246,8 @@ const float* part_of(const std::optional<Tensor>& keep, const Layers& of, int64_
 
 // Gives what the layers make of tiles x, and what they keep of it for the gradient if that is asked.
 std::tuple<Tensor, std::vector<Tensor>> forward(
-    const Tensor& x, at::TensorList weights, const std::optional<Tensor>& keep, int64_t number, int64_t heads, double eps,
-    bool learns, bool flush) {
+    const Tensor& x, at::TensorList weights, const std::optional<Tensor>& keep, int64_t number, int64_t heads,
+    double eps, bool learns, bool flush) {
   const Layers of = layers_of(x, weights, number, heads, eps);
   const float* from = numbers(x);
   Tensor out = at::empty_like(x);
@@ -258,8 +262,8 @@ std::tuple<Tensor, std::vector<Tensor>> forward(
       float* result = to + tile * of.size();
       const float* given = from + tile * of.size();
       for (int64_t layer = 0; layer < number; ++layer, given = result) {
-        float* kept = learns ? saved[tile].mutable_data_ptr<float>() + layer * of.saved() : own.mutable_data_ptr<float>();
-        const Kept here(kept, of);
+        const Tensor& held = learns ? saved[tile] : own;
+        const Kept here(held.mutable_data_ptr<float>() + (learns ? layer * of.saved() : 0), of);
         layer_forward(of, given, part_of(keep, of, tile, layer), here, result, room.data());
       }
     }
@@ -311,6 +315,6 @@ TORCH_LIBRARY(lrdgraph_relation_layers, library) {
       "forward(Tensor x, Tensor[] weights, Tensor? keep, int number, int heads, float eps, bool learns, bool flush)"
       " -> (Tensor, Tensor[])", &forward);
   library.def(
-      "backward(Tensor gradient, Tensor x, Tensor[] saved, Tensor[] weights, Tensor? keep, int number, int heads, float eps,"
-      " bool flush) -> (Tensor, Tensor[])", &backward);
+      "backward(Tensor gradient, Tensor x, Tensor[] saved, Tensor[] weights, Tensor? keep, int number, int heads,"
+      " float eps, bool flush) -> (Tensor, Tensor[])", &backward);
 }

@@ -56,6 +56,25 @@ def test_what_does_not_compile_is_one_sentence_and_leaves_nothing(folder: Path) 
     assert not list((folder / "made" / "lrdgraph").iterdir())
 
 
+def test_a_folder_that_cannot_be_written_is_one_sentence(folder: Path) -> None:
+    (folder / "made").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot be kept in .* set TORCH_EXTENSIONS_DIR"):
+        load_native(*written(folder, SOURCE))
+
+
+def test_a_file_that_cannot_be_loaded_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops, "load_library", lambda _: None)
+    source, header = written(folder, SOURCE)
+    load_native(source, header)
+    monkeypatch.undo()
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(folder / "made"))
+    (made,) = (folder / "made" / "lrdgraph").iterdir()
+    made.write_text("not a library")
+    load_native.cache_clear()
+    with pytest.raises(ConfigError, match="loaded from there"):
+        load_native(source, header)
+
+
 def test_without_a_compiler_it_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(ConfigError, match="needs a C[+][+] compiler"):
