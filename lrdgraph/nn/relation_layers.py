@@ -45,7 +45,7 @@ def relation_layers(
         dropout: in each layer; 0 outside training.
 
     Returns:
-        ``(T, D, S, LANES)`` tiles, whose last sequences are of zeros where ``n`` is no multiple of ``LANES``.
+        ``(T, D, S, LANES)`` tiles, whose last sequences were zeros where ``n`` is no multiple of ``LANES``.
     """
     n, s, d = x.shape
     x = F.pad(x, (0, 0, 0, 0, 0, -n % LANES)).view(-1, LANES, s, d).permute(0, 3, 2, 1).contiguous()
