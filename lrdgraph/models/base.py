@@ -106,7 +106,7 @@ class Recommender(nn.Module, ABC):
         return {} if found is None else {f"relations/{name}": value for name, value in found.figures().items()}
 
     def compile_parts(self) -> None:
-        """Put ``torch.compile`` on the parts that gain from it, in place; none here."""
+        """Compile the parts that gain from it, in place; none here."""
 
     def warnings(self) -> list[str]:
         """Sentences on what has gone wrong in the model as it stands."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +30,7 @@ def load_native(source: Path, *headers: Path) -> None:
     Raises:
         ConfigError: there is no compiler, it fails, or what it makes cannot be kept or loaded.
     """
-    compiler = _compiler()
+    compiler = find_compiler()
     target = _run([compiler, *WHAT_BINARIES_ARE_FOR])
     parts = [source.read_text(), *(header.read_text() for header in headers), torch.__version__, target, *FLAGS]
     from torch.utils import cpp_extension  # it takes its time, and most programs do not need it
@@ -55,9 +56,13 @@ def load_native(source: Path, *headers: Path) -> None:
         ) from error
 
 
-def _compiler() -> str:
-    """``$CXX``, or a compiler that is known."""
-    found = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), *COMPILERS)))), None)
+def find_compiler(known: Sequence[str] = COMPILERS) -> str:
+    """``$CXX``, or the first of those known that is here.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), *known)))), None)
     if found is None:
         raise ConfigError("[training] compile needs a C++ compiler, as g++; install one, or leave compile out.")
     return found

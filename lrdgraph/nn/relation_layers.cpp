@@ -140,7 +140,7 @@ void layer_forward(const Layers& of, const float* x, const float* keep, Kept kep
   product(false, d, n, d, of.inner, kept.read, false, kept.hidden);
   for (int64_t row = 0; row < d; ++row)
     for (float *at = kept.hidden + row * n, *end = at + n; at < end; at += LANES)
-      store(at, larger(load(at) + of.inner_bias[row], Vec{}));
+      store(at, larger(Vec{}, load(at) + of.inner_bias[row]));
   product(false, d, n, d, of.outer, kept.hidden, false, kept.normal);
   add_and_norm(of, x, kept.normal, keep, kept, out, room);
 }

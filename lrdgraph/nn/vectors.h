@@ -17,6 +17,8 @@ typedef Vec Anywhere __attribute__((aligned(4), may_alias));
 inline Vec load(const float* from) { return *reinterpret_cast<const Anywhere*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<Anywhere*>(to) = value; }
 inline Vec every(float value) { return Vec{value, value, value, value, value, value, value, value}; }
+
+// Where one of them is no number it is b.
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 
 // Keeps GCC from loading a vector again for each of its uses.
@@ -61,7 +63,7 @@ inline void turn(Vec (&rows)[LANES]) {
 
 // exp of numbers that are not positive: 2^n times a polynomial of the rest (coefficients of Cephes' expf).
 inline Vec exp_of(Vec x) {
-  x = larger(x, every(-87.0f));
+  x = larger(every(-87.0f), x);
   const IntVec n = __builtin_convertvector(x * 1.44269504088896341f - 0.5f, IntVec);
   const Vec whole = __builtin_convertvector(n, Vec);
   const Vec r = x - whole * 0.693359375f + whole * 2.12194440e-4f;

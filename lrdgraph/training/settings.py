@@ -33,7 +33,8 @@ class TrainingSettings:
         seed: of initial weights, order and sampling.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
         precision: ``"float32"``, or ``"bfloat16"`` for autocast.
-        compile: put ``torch.compile`` on the parts of the model that gain from it, and use torch's fused Adam.
+        compile: the parts of the model that gain from it, by ``torch.compile`` or as C++ of our own, and use torch's
+            fused Adam.
     """
 
     epochs: int = 40

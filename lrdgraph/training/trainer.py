@@ -8,8 +8,6 @@ every one.
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +25,7 @@ from lrdgraph.evaluation.evaluator import Evaluation, evaluate, protocols_of
 from lrdgraph.evaluation.metrics import metric_names
 from lrdgraph.evaluation.settings import EvaluationSettings
 from lrdgraph.models.base import Recommender
+from lrdgraph.nn.native import COMPILERS, find_compiler
 from lrdgraph.nn.subnormal import subnormals_flushed
 from lrdgraph.splits import Sequences, Split
 from lrdgraph.training.checkpoint import (
@@ -174,12 +173,6 @@ def chosen_by(metric: str, evaluation: EvaluationSettings, split: Split) -> Eval
     return replace(evaluation, protocols="full" if metric.startswith("full/") else "candidates")
 
 
-def _need_compiler(device: torch.device) -> None:
-    known = (os.environ.get("CXX", ""), "g++", "clang++", "cl")
-    if device.type == "cpu" and not any(shutil.which(name) for name in known):
-        raise ConfigError("[training] compile needs a C++ compiler, as g++; install one, or leave compile out.")
-
-
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> LazyAdam:
     """The optimizer of the settings over what of a model is trained."""
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -201,7 +194,8 @@ class _Loop:
         self.model, self.settings, self.steps, self.device = model, settings, steps, device
         self.optimizer = build_optimizer(model, settings)
         if settings.compile:
-            _need_compiler(device)
+            if device.type == "cpu":
+                find_compiler((*COMPILERS, "cl"))  # torch.compile can do with that of Windows as well
             model.compile_parts()
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         self.average = {n: p.detach().clone() for n, p in named} if settings.average else {}

@@ -109,7 +109,7 @@ def test_dropout_scales_what_it_keeps_forwards_and_backwards(monkeypatch: pytest
 
     def spied(ones: Tensor, share: float) -> Tensor:
         assert bool((ones == 1).all())
-        masks.append(torch.nn.functional.alpha_dropout(ones, 0.0) * (torch.rand_like(ones) >= share) / (1 - share))
+        masks.append((torch.rand_like(ones) >= share) / (1 - share))
         return masks[0]
 
     monkeypatch.setattr(F, "dropout", spied)
@@ -165,6 +165,13 @@ def test_numbers_that_are_none_come_out_as_none() -> None:
     out = rows(relation_layers(x, weights, 1, 2, EPS), 9)
     assert out[3].isnan().any()
     assert not out[[0, 1, 2, 4, 5, 6, 7, 8]].isnan().any()
+
+
+@pytest.mark.parametrize("which_weight", range(7))
+def test_a_weight_that_is_no_number_is_not_hidden(which_weight: int) -> None:
+    x, weights = drawn((9, 4, 8, 2, 1))
+    weights[which_weight].view(-1)[3] = torch.nan
+    assert relation_layers(x, weights, 1, 2, EPS).isnan().any()
 
 
 def test_tensors_that_do_not_fit_are_refused() -> None:
