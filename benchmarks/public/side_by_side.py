@@ -124,7 +124,7 @@ def main() -> None:
         torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
     out, data, name = chosen.out.resolve(), chosen.data.resolve(), chosen.model
     file = ROOT / f"benchmarks/experiments/office-{name}-published.toml"
-    settings = read_experiment(file, data=str(data), seed=chosen.seed)
+    settings = read_experiment(file, ["evaluation.protocols=candidates"], data=str(data), seed=chosen.seed)
     corpus = load_corpus(settings)
     parts = split(corpus)
     ours = build_model(settings.model_name, build_inputs(settings, corpus, parts), settings.model_values)
