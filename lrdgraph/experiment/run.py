@@ -231,12 +231,14 @@ def evaluate_run(
     asked = run.settings.evaluation
     asked = replace(asked, ks=tuple(dict.fromkeys((*asked.ks, *ks))))
     result = _result(run.folder / "result.json")
-    found = {}
-    for request in get_args(RequestTime):
-        suffix = "" if request == asked.request else f"@{request}"
-        found[suffix] = validate(run.model, parts, role, replace(asked, request=request))
-        result["metrics"][role + suffix] = found[suffix].metrics
-        result["buckets"][role + suffix] = found[suffix].buckets
+    found = {"": validate(run.model, parts, role, asked)}
+    for request in set(get_args(RequestTime)) - {asked.request}:
+        then = replace(asked, request=request)
+        reads = run.model.reads_moment
+        found[f"@{request}"] = validate(run.model, parts, role, then) if reads else replace(found[""], settings=then)
+    for suffix, evaluation in found.items():
+        result["metrics"][role + suffix] = evaluation.metrics
+        result["buckets"][role + suffix] = evaluation.buckets
     result.setdefault("targets", {})[role] = targets_hash(corpus, parts.targets(role))
     if distributed.is_first():
         save_ranks(run.folder / f"ranks-{role}.parquet", found)

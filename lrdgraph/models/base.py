@@ -29,6 +29,7 @@ class Recommender(nn.Module, ABC):
         learns_last: in training, each transition is a row of its own with all of its history, and the last column alone
             has a target; else a row learns every transition of its window.
         reads_text: True for a model that reads language vectors whatever its settings.
+        reads_moment: False for a model whose scores are the same whenever they are asked for.
         latent_relations: the discovered relations as readers are to see them; labels may be set, names stay.
     """
 
@@ -37,6 +38,7 @@ class Recommender(nn.Module, ABC):
     trainable: bool = True
     learns_last: bool = False
     reads_text: bool = False
+    reads_moment: bool = True
     latent_relations: tuple[Relation, ...] = ()
 
     def __init__(self, inputs: ModelInputs, settings: Any) -> None:

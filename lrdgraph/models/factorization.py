@@ -37,6 +37,7 @@ class PersonalRecommender(Recommender):
     of the items of the history; without a history, the mean of all people who are known.
     """
 
+    reads_moment = False
     known: Tensor
 
     def __init__(self, inputs: ModelInputs, settings: PersonalSettings) -> None:

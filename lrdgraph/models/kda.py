@@ -42,6 +42,7 @@ class KDA(RelationAware):
 
     def __init__(self, inputs: ModelInputs, settings: KDASettings) -> None:
         super().__init__(inputs, settings)
+        self.reads_moment = settings.time == "request"
         self.decay = FourierDecay(len(self.relations), settings.frequency_points, settings.decay_start)
 
     def event_weight(self, batch: Batch) -> Tensor:

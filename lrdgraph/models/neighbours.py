@@ -97,6 +97,7 @@ class ItemKNN(Recommender):
 
     Settings = ItemKNNSettings
     trainable = False
+    reads_moment = False
 
     def __init__(self, inputs: ModelInputs, settings: ItemKNNSettings) -> None:
         super().__init__(inputs, settings)
@@ -126,6 +127,7 @@ class TextKNN(Recommender):
     Settings = TextKNNSettings
     trainable = False
     reads_text = True
+    reads_moment = False
     text: Tensor
     mean: Tensor
 

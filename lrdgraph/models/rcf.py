@@ -22,3 +22,4 @@ class RCF(RelationAware):
 
     Settings = RCFSettings
     name = "rcf"
+    reads_moment = False

@@ -107,6 +107,7 @@ class SequentialRecommender(Recommender):
         super().__init__(inputs, settings)
         d = settings.hidden_channels
         self.max_length = settings.max_length
+        self.reads_moment = settings.time == "request" or (settings.trend and settings.time == "none")
         text = inputs.need_text(self.name) if settings.text else None
         self.items = ItemEncoder(inputs.popularity, text, d, settings.text_dropout, settings.use_id)
         self.position = nn.Embedding(settings.max_length, d) if self.positions else None

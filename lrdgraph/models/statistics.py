@@ -39,6 +39,7 @@ class Popularity(Recommender):
 
     Settings = PopularitySettings
     trainable = False
+    reads_moment = False
     max_length = 1
     popularity: Tensor
 
@@ -79,6 +80,7 @@ class RelationCount(Recommender):
 
     Settings = RelationCountSettings
     trainable = False
+    reads_moment = False
     tie_break: Tensor
 
     def __init__(self, inputs: ModelInputs, settings: RelationCountSettings) -> None:

@@ -23,6 +23,7 @@ from lrdgraph.experiment.inputs import build_inputs
 from lrdgraph.experiment.settings import experiment_settings
 from lrdgraph.splits import split
 from lrdgraph.storage import read_json, write_json
+from lrdgraph.training.trainer import validate
 from lrdgraph.vocabulary import Vocabulary
 from tests.experiment.worlds import MODELS, published, settings
 from tests.models import shop
@@ -91,13 +92,16 @@ def test_train_load_evaluate(name: str, tmp_path: Path) -> None:
     assert held["test"] == metrics["test"]
 
 
-def test_the_moment_of_the_request_changes_what_reads_it(tmp_path: Path) -> None:
-    plain = settings(tmp_path)
+def test_the_moment_of_the_request_changes_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, made = settings(tmp_path), []
+    monkeypatch.setattr("lrdgraph.experiment.run.validate", lambda *of: made.append(of) or validate(*of))
     for reads in (False, True):
         wanted = replace(plain, model=plain.model | TIMED) if reads else plain
         folder = tmp_path / f"run-{reads}"
         run_experiment(wanted, folder, corpus=published())
+        made.clear()
         evaluate_run(folder, corpus=published())
+        assert len(made) == 1 + reads
         metrics = read_json(folder / "result.json")["metrics"]
         assert (metrics["test"] != metrics["test@last-event"]) == reads
 

@@ -117,6 +117,16 @@ def test_an_empty_history_has_finite_scores(model: Recommender) -> None:
 
 
 @every
+def test_only_a_model_that_reads_the_moment_of_a_request_scores_by_it(model: Recommender) -> None:
+    batch = requests()
+    later = batch.moment.clone()
+    later[:, -1] += 400 * 86_400
+    with torch.no_grad():
+        same = torch.equal(model.score(replace(batch, moment=later)), model.score(batch))
+    assert same != model.reads_moment
+
+
+@every
 def test_what_stands_at_padding_is_never_read(model: Recommender) -> None:
     batch = requests()
     blank = batch.history == 0
@@ -307,38 +317,3 @@ def test_negatives_of_a_person_avoid_what_they_are_told_to(name: str) -> None:
     told = replace(inputs, avoided=torch.stack([torch.full_like(avoided, 3), avoided]))
     drawn = [build_model(name, given, CASES[name]["plain"]).unseen(person, 4) for given in (inputs, told)]
     assert [bool(torch.isin(items, avoided).any()) for items in drawn] == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("sasrec", {"time": "histroy"}),
-        ("sasrec", {"dropout": 1.5}),
-        ("sasrec", {"hidden_channels": 0}),
-        ("sasrec", {"num_heads": 3}),
-        ("gru4rec", {"max_length": -3}),
-        ("lrdgraph", {"evidence_length": -1}),
-        ("lrdgraph", {"discovery_pairs": -5}),
-        ("lrdgraph", {"evidence_gate": True, "evidence": False}),
-        ("kda", {"num_latent": -1}),
-        ("rcf", {"deviation": 0.0}),
-    ],
-)
-def test_a_setting_that_means_nothing_is_refused(name: str, values: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="|".join(values)):
-        build_model(name, shop.inputs(), CASES[name]["plain"] | values)
-
-
-@pytest.mark.parametrize(
-    ("name", "lacking", "message"),
-    [
-        ("lrdgraph", "graph", "'lrdgraph' reads an item graph"),
-        ("lrdgraph", "text", "'lrdgraph' reads language vectors"),
-        ("text-knn", "text", "'text-knn' reads language vectors"),
-        ("cfkg", "graph", "'cfkg' reads an item graph"),
-        ("relation-count", "graph", "'relation-count' reads an item graph"),
-    ],
-)
-def test_a_model_says_what_it_lacks(name: str, lacking: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        build_model(name, replace(shop.inputs(), **{lacking: None}))
