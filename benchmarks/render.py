@@ -7,7 +7,8 @@ A page asks for a piece of a table by name, and may ask for other targets than t
     <!-- benchmark: office metrics test@last-event -->
     <!-- end -->
 
-Pieces are ``metrics``, ``buckets``, ``bars``, ``curves``, ``search`` and ``provenance``.
+Pieces of a table are ``metrics``, ``buckets``, ``bars``, ``curves``, ``search`` and ``provenance``; ``contrasts`` is of
+a file in ``benchmarks/contrasts/``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+from benchmarks.contrasts import contrasts_table
 from benchmarks.markdown import buckets_table, left_out, metrics_table, provenance_list, search_table
 from benchmarks.plan import read_table
 from benchmarks.plots import Plot, bars, curves, draw
@@ -47,6 +49,7 @@ class Renderer:
 
     def __init__(self, tables: Path) -> None:
         self.plots: list[Plot] = []
+        self._contrasts = tables.parent / "contrasts"
         self._summary = cache(lambda name: Summary(read_table(tables / f"{name}.toml")))
 
     def page(self, path: Path, text: str) -> str:
@@ -61,8 +64,10 @@ class Renderer:
         return filled
 
     def _piece(self, page: Path, name: str, kind: str, role: str | None) -> str:
+        if kind == "contrasts":
+            return contrasts_table(self._contrasts / f"{name}.toml", self._summary)
         if kind not in WORDS and kind not in PLOTS:
-            known = [*WORDS, *PLOTS]
+            known = [*WORDS, *PLOTS, "contrasts"]
             raise ConfigError(f"{page} asks for '{kind}'{nearest(kind, known)}; pieces are {', '.join(known)}.")
         summary = self._summary(name)
         own = summary.table.role

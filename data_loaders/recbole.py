@@ -1,6 +1,7 @@
 """RecBole's atomic files: ``NAME.inter`` and optionally ``NAME.item``, ``NAME.kg`` with ``NAME.link``.
 
-A split of RecBole's ``benchmark_filename`` has ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter``.
+A split of RecBole's ``benchmark_filename`` has ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter``, with
+an event in each row or, for sequential models, a history and the item after it.
 The format: https://recbole.io/docs/user_guide/data/atomic_files.html. Cells are separated by tabs, and a column is
 called ``name:type``, where type is ``token``, ``token_seq``, ``float`` or ``float_seq``. Knowledge-graph files in this
 layout come from KB4Rec (Zhao et al. 2019, https://arxiv.org/abs/1807.11141), which links items to Freebase.
@@ -18,6 +19,7 @@ from data_loaders.assemble import assemble, text_columns
 from data_loaders.columns import ids, moments, ratings
 from data_loaders.kcore import described_inside, kept
 from data_loaders.reading import Table, read_table
+from data_loaders.recbole_histories import holds_histories, unrolled
 from data_loaders.registry import Loader
 from data_loaders.triples import item_nodes, link
 from lrdgraph.corpus import ROLES, Corpus
@@ -39,6 +41,9 @@ def read(path: Path, *, name: str | None = None, min_rating: float | None = None
     that item, every other one an attribute value; triples that touch no item are left out and counted, and so are
     rows of a ``.inter`` file that repeat another in every column.
 
+    Rows of a split that hold an ``item_id_list`` are unrolled into events, which have no times but count as a second
+    apart: what a model makes of times then says nothing; leave them to it by ``time = "none"``.
+
     Args:
         path: the folder.
         name: the corpus's name; by default the prefix of the files.
@@ -48,15 +53,23 @@ def read(path: Path, *, name: str | None = None, min_rating: float | None = None
 
     Raises:
         DataError: a file or column is missing, a cell does not hold what its column demands, or no interaction is left.
-        ConfigError: ``core`` is negative, or asked of a split.
+        ConfigError: ``core`` is negative, or asked of a split; or ``min_rating`` is asked of histories.
     """
     stem, files = _files(path)
     if core and "" not in files:
         raise ConfigError(f"core is {core}, but {path} holds a split, which a k-core would break; leave core out.")
-    found = {part: interactions(_atomic(file), min_rating) for part, file in files.items()}
-    of_parts = [rows.with_columns(_role(part)) if part else rows for part, (rows, _) in found.items()]
-    events = pl.concat(of_parts, how="vertical_relaxed")  # one part may have times with fractions
-    dropped = sum((left_out for _, left_out in found.values()), Counter[str]())
+    tables = {part: _atomic(file) for part, file in files.items()}
+    if "" not in tables and holds_histories(tables["train"]):
+        if min_rating is not None:
+            raise ConfigError(
+                f"min_rating is {min_rating:g}, but {path} holds histories without ratings; leave it out."
+            )
+        events, dropped = unrolled({PARTS[part]: table for part, table in tables.items()}), Counter[str]()
+    else:
+        found = {part: interactions(table, min_rating) for part, table in tables.items()}
+        of_parts = [rows.with_columns(_role(part)) if part else rows for part, (rows, _) in found.items()]
+        events = pl.concat(of_parts, how="vertical_relaxed")  # one part may have times with fractions
+        dropped = sum((left_out for _, left_out in found.values()), Counter[str]())
     events = kept(events.with_columns(pl.col("user", "item").cast(pl.Categorical)), core, "all", dropped)
     if not events.height:
         raise DataError(f"{path}: no interaction is left with these options; lower core or min_rating.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -231,6 +232,9 @@ def evaluate_run(
     asked = run.settings.evaluation
     asked = replace(asked, ks=tuple(dict.fromkeys((*asked.ks, *ks))))
     result = _result(run.folder / "result.json")
+    if run.settings.training.compile:
+        with suppress(ConfigError):  # where there is no compiler it takes longer
+            run.model.compile_parts(once=True)
     found = {"": validate(run.model, parts, role, asked)}
     for request in set(get_args(RequestTime)) - {asked.request}:
         then = replace(asked, request=request)

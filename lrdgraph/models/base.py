@@ -107,8 +107,8 @@ class Recommender(nn.Module, ABC):
         found = self.relation_usage()
         return {} if found is None else {f"relations/{name}": value for name, value in found.figures().items()}
 
-    def compile_parts(self) -> None:
-        """Compile the parts that gain from it, in place; none here."""
+    def compile_parts(self, once: bool = False) -> None:
+        """Compile the parts that gain from it, in place, ``once`` those that do within one evaluation; none here."""
 
     def warnings(self) -> list[str]:
         """Sentences on what has gone wrong in the model as it stands."""

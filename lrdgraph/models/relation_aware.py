@@ -112,7 +112,7 @@ class RelationAware(Recommender):
                 if isinstance(module, nn.Linear) and module.bias is not None:
                     nn.init.normal_(module.bias, std=deviation)
 
-    def compile_parts(self) -> None:
+    def compile_parts(self, once: bool = False) -> None:
         self.mixer.compile()
 
     def event_weight(self, batch: Batch) -> Tensor | None:

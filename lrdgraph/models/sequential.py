@@ -144,8 +144,9 @@ class SequentialRecommender(Recommender):
         """``(n, D)`` of rising items ``(n,)``, of which the first is 0 and stands for padding."""
         return F.pad(self.items.rows(nodes[1:], self.settings.sparse_gradients), (0, 0, 1, 0))
 
-    def compile_parts(self) -> None:
-        self.encoder.compile()
+    def compile_parts(self, once: bool = False) -> None:
+        if not once:  # the compiler takes longer than an evaluation
+            self.encoder.compile()
 
     def moments(self, batch: Batch) -> Tensor:
         """``(B, L)`` the moment of each request as far as the model may know it."""

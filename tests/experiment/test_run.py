@@ -23,13 +23,11 @@ from lrdgraph.experiment.inputs import build_inputs
 from lrdgraph.experiment.settings import experiment_settings
 from lrdgraph.splits import split
 from lrdgraph.storage import read_json, write_json
-from lrdgraph.training.trainer import validate
 from lrdgraph.vocabulary import Vocabulary
 from tests.experiment.worlds import MODELS, published, settings
 from tests.models import shop
 
 NAMES = {f"{p}/{m}" for p in ("full", "candidates-3") for m in ("HR@5", "NDCG@5", "HR@10", "NDCG@10", "MRR")}
-TIMED = {"time": "request", "trend": True}
 
 
 @pytest.fixture(scope="module")
@@ -90,33 +88,6 @@ def test_train_load_evaluate(name: str, tmp_path: Path) -> None:
     held = read_json(tmp_path / "run" / "result.json")["metrics"]
     assert held["validation"] == pytest.approx(metrics["validation"])
     assert held["test"] == metrics["test"]
-
-
-def test_the_moment_of_the_request_changes_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, made = settings(tmp_path), []
-    monkeypatch.setattr("lrdgraph.experiment.run.validate", lambda *of: made.append(of) or validate(*of))
-    for reads in (False, True):
-        wanted = replace(plain, model=plain.model | TIMED) if reads else plain
-        folder = tmp_path / f"run-{reads}"
-        run_experiment(wanted, folder, corpus=published())
-        made.clear()
-        evaluate_run(folder, corpus=published())
-        assert len(made) == 1 + reads
-        metrics = read_json(folder / "result.json")["metrics"]
-        assert (metrics["test"] != metrics["test@last-event"]) == reads
-
-
-@pytest.mark.parametrize(("request_time", "other"), [("target", "last-event"), ("last-event", "target")])
-def test_the_request_time_of_the_settings_has_the_plain_name(request_time: str, other: str, tmp_path: Path) -> None:
-    wanted = settings(tmp_path, evaluation={"request": request_time})
-    wanted = replace(wanted, model=wanted.model | TIMED)
-    run_experiment(wanted, tmp_path / "run", corpus=published())
-    trained = read_json(tmp_path / "run" / "result.json")["metrics"]["validation"]
-    evaluate_run(tmp_path / "run", "validation", corpus=published())
-    metrics = read_json(tmp_path / "run" / "result.json")["metrics"]
-    assert metrics.keys() == {"validation", f"validation@{other}"}
-    assert metrics["validation"] == pytest.approx(trained)
-    assert metrics[f"validation@{other}"] != metrics["validation"]
 
 
 def test_a_finished_run_is_not_trained_again(copied: Path, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def assert_same(one: tuple[Recommender, TrainingState], other: tuple[Recommender
 def test_stopped_and_started_again_with_the_optimizer_of_compiled_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SequentialRecommender, "compile_parts", lambda self: None)
+    monkeypatch.setattr(SequentialRecommender, "compile_parts", lambda self, once=False: None)
     monkeypatch.setattr("shutil.which", lambda name: name)
     whole = run("sasrec", None, start=1, compile=True)
     with pytest.raises(Stop):
