@@ -47,6 +47,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "bpr-mf": {"hidden_channels": 8, "max_length": 4},
     "lightgcn": {"hidden_channels": 8, "max_length": 4},
     "cfkg": {"hidden_channels": 8, "max_length": 4},
+    "slrc": {"hidden_channels": 8, "max_length": 4},
+    "chorus": {"hidden_channels": 8, "max_length": 4, "first_epochs": 2},
     "item-knn": {"neighbours": 5},
     "text-knn": {},
     "popularity": {},

@@ -66,10 +66,8 @@ class PersonalRecommender(Recommender):
 
     def events(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Users and items ``(P,)`` of all events of the rows of a training batch, the last targets included."""
-        assert batch.target is not None
-        items = torch.cat([batch.history, batch.target[:, -1:]], dim=1)
-        row, column = items.nonzero(as_tuple=True)
-        return batch.user[row], items[row, column]
+        row, _, item = every_event(batch)
+        return batch.user[row], item
 
     def asking(self, batch: Batch, people: Tensor, items: Tensor) -> Tensor:
         """Vectors ``(B, D)`` of those who ask, strangers included."""
@@ -78,6 +76,14 @@ class PersonalRecommender(Recommender):
         everyone = people[self.known].sum(0) / self.known.sum().clamp(min=1)
         stranger = torch.where(real.any(1), mean, everyone)
         return torch.where(self.known[batch.user][:, None], people[batch.user], stranger)
+
+
+def every_event(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Row, column and item ``(P,)`` of all events of a training batch; the last targets stand in column ``L``."""
+    assert batch.target is not None
+    items = torch.cat([batch.history, batch.target[:, -1:]], dim=1)
+    row, column = items.nonzero(as_tuple=True)
+    return row, column, items[row, column]
 
 
 @dataclass(frozen=True)

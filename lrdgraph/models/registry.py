@@ -23,6 +23,8 @@ _BUILT_IN = {
     "bpr-mf": "lrdgraph.models.factorization",
     "lightgcn": "lrdgraph.models.lightgcn",
     "cfkg": "lrdgraph.models.cfkg",
+    "slrc": "lrdgraph.models.slrc",
+    "chorus": "lrdgraph.models.chorus",
     "item-knn": "lrdgraph.models.neighbours",
     "text-knn": "lrdgraph.models.neighbours",
     "popularity": "lrdgraph.models.statistics",

@@ -85,6 +85,12 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "bpr-mf": {"plain": SMALL, "many": SMALL | {"num_negatives": 3, "l2": 0.0}},
     "lightgcn": {"plain": SMALL, "deep": SMALL | {"num_layers": 4}},
     "cfkg": {"plain": SMALL},
+    "slrc": {"plain": SMALL, "many": SMALL | {"num_negatives": 3, "l2": 0.0, "days": 10.0}},
+    "chorus": {
+        "plain": SMALL,
+        "complements": SMALL | {"complements": ("needs",), "group": "colour"},
+        "substitutes": SMALL | {"substitutes": ("needs",), "num_negatives": 3, "l2": 0.1},
+    },
     "item-knn": {"plain": {}, "fading": {"decay": 0.5, "neighbours": 1, "shrinkage": 0.0}},
     "text-knn": {"plain": {}, "fading": {"decay": 0.5}},
     "popularity": {"plain": {}},
@@ -93,7 +99,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
 EVERY = [pytest.param(name, values, id=f"{name}: {how}") for name in CASES for how, values in CASES[name].items()]
 PLAIN = [pytest.param(name, CASES[name]["plain"], id=name) for name in CASES]
 SUCCESSION = ["sasrec", "tisasrec", "lrdgraph", "gru4rec", "narm"]
-TRAINED = [case for case in EVERY if case.values[0] in (*SUCCESSION, "rcf", "kda", "bpr-mf", "lightgcn", "cfkg")]
+PERSONAL = ["bpr-mf", "lightgcn", "cfkg", "slrc", "chorus"]
+TRAINED = [case for case in EVERY if case.values[0] in (*SUCCESSION, *PERSONAL, "rcf", "kda")]
 every, plain, trained = (pytest.mark.parametrize(("name", "values"), cases) for cases in (EVERY, PLAIN, TRAINED))
 
 

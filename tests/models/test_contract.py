@@ -29,7 +29,7 @@ from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.trainer import train, validate
 from lrdgraph.vocabulary import Vocabulary
 from tests.models import shop
-from tests.models.cases import CASES, SUCCESSION, TRAINED, every, lessons, plain, requests, row_of, trained
+from tests.models.cases import CASES, PERSONAL, SUCCESSION, TRAINED, every, lessons, plain, requests, row_of, trained
 
 
 @pytest.fixture
@@ -311,7 +311,7 @@ def test_an_unknown_model_names_the_nearest() -> None:
         build_model("sasrek", shop.inputs())
 
 
-@pytest.mark.parametrize("name", ["rcf", "kda", "bpr-mf", "lightgcn", "cfkg"])
+@pytest.mark.parametrize("name", ["rcf", "kda", *PERSONAL])
 def test_negatives_of_a_person_avoid_what_they_are_told_to(name: str) -> None:
     inputs, person, avoided = shop.inputs(), torch.full((50,), 3), torch.tensor([20, 21, 22])
     told = replace(inputs, avoided=torch.stack([torch.full_like(avoided, 3), avoided]))
