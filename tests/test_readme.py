@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data_loaders import load
 from tests.documents import ROOT, play, script
 
 README = ROOT / "README.md"
@@ -73,3 +74,9 @@ def test_commands_are_of_make_or_lrdgraph() -> None:
     for target, variable in re.findall(r"`make (\w+) (\w+)=", TEXT):
         assert target in targets
         assert f"$({variable})" in (ROOT / "Makefile").read_text().replace("$(if $(", "$(")
+
+
+def test_items_of_commands_are_in_the_data_that_they_are_about(office: Path) -> None:
+    items = load(office).items
+    named = [items.index(word.split(",")) for words in commands() for word in words if word.startswith("B0")]
+    assert len(named) == 1

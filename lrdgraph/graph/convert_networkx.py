@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def to_networkx(graph: AnyGraph) -> MultiDiGraph:
     """The graph as ``networkx.MultiDiGraph``.
 
-    A node is ``(kind, external id)``, such as ``("item", "B00006IE7F")``, since an item and an attribute value may
+    A node is ``(kind, external id)``, such as ``("item", "B00006IE87")``, since an item and an attribute value may
     share an id; it has the attributes ``kind`` and ``id``. An edge has the relation's name as key, and ``weight`` and
     ``kind``. A latent edge has the key ``latent``, its ``posterior`` as ``{relation name: value}``, with the sum of it
     as weight; it leaves the autograd tape. ``G.graph["relations"]`` and ``G.graph["latent"]`` list the R predefined and
