@@ -5,6 +5,7 @@
 """
 
 from data_loaders import amazon, movielens, recbole, rechorus, saved, tables
+from data_loaders.attributes import with_attributes
 from data_loaders.knowledge_graph import read_links, with_triples
 from data_loaders.rechorus import read_feat
 from data_loaders.registry import Loader, load, loaders, register
@@ -22,5 +23,6 @@ __all__ = [
     "read_links",
     "read_triples",
     "register",
+    "with_attributes",
     "with_triples",
 ]

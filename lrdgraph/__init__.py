@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from data_loaders import load as load
+    from data_loaders import with_attributes as with_attributes
     from data_loaders import with_triples as with_triples
     from lrdgraph.corpus import Corpus as Corpus
     from lrdgraph.discovery.dvae import RelationDVAE as RelationDVAE
@@ -57,6 +58,7 @@ _MODULES = {
     "relation_report": "lrdgraph.export",
     "run_experiment": "lrdgraph.experiment",
     "split": "lrdgraph.splits",
+    "with_attributes": "data_loaders",
     "with_triples": "data_loaders",
 }
 

@@ -23,6 +23,13 @@ def prepare(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="An option of the format's loader; may be repeated."),
     ] = None,
+    attributes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD", help="A field of items whose values become attributes; may be repeated."),
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What stands between several values of such a field.")
+    ] = None,
     triples: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="A knowledge graph to add: RDF, a table, a folder of OGB or PyKEEN."),
@@ -41,12 +48,15 @@ def prepare(
     """
     _check_out(out)
     options = _options(option or ())
-    from data_loaders import load, with_triples
+    from data_loaders import load, with_attributes, with_triples
 
     for name, value in (("triples-format", triples_format), ("links", links), ("base", base)):
         if value is not None and triples is None:
             raise ConfigError(f"--{name} says how to read --triples, which is not given; name a knowledge graph.")
+    if separator is not None and not attributes:
+        raise ConfigError("--separator parts the values of --attributes, which are not given; name a field.")
     corpus = load(source, format, **options)
+    corpus = with_attributes(corpus, attributes or (), separator)
     if triples is not None:
         corpus = with_triples(corpus, triples, format=triples_format, links=links, base=base)
     show_corpus(corpus)

@@ -48,6 +48,17 @@ def test_prepare_names_what_it_drops_and_takes_options(lrdgraph: Command, shop: 
     assert "dropped: 1 " in answer.out
 
 
+def test_prepare_makes_attributes_of_fields(lrdgraph: Command, shop: Path, tmp_path: Path) -> None:
+    answer = lrdgraph("prepare", shop, "--out", tmp_path / "corpus", "--attributes", "brand", "--separator", "|")
+    assert ["brand", str(ITEMS), "0"] in [line.split() for line in answer.out.splitlines()]
+    assert "brand" in load(tmp_path / "corpus").triples.names
+    refused = lrdgraph("prepare", shop, "--out", tmp_path / "other", "--attributes", "brant")
+    assert refused.err.startswith("error: The items have no field 'brant' (did you mean 'brand'?)")
+    refused = lrdgraph("prepare", shop, "--out", tmp_path / "other", "--separator", "|")
+    assert "--separator parts the values of --attributes, which are not given; name a field." in refused.err
+    assert not (tmp_path / "other").exists()
+
+
 def test_synthesize_is_read_by_prepare(lrdgraph: Command, tmp_path: Path) -> None:
     answer = lrdgraph("synthesize", tmp_path / "tables", "--items", "160", "--interactions-per-item", "5")
     assert answer.status == 0

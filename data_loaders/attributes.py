@@ -1,0 +1,53 @@
+"""Fields of items, such as a brand, read as attribute relations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import polars as pl
+
+from data_loaders.triples import item_nodes, link
+from lrdgraph.corpus import Corpus
+from lrdgraph.errors import ConfigError, nearest
+
+
+def with_attributes(corpus: Corpus, fields: str | Iterable[str], separator: str | None = None) -> Corpus:
+    """A corpus whose items are joined to the values of some of their fields.
+
+    An item with the brand ``Glow`` gets the triple (item, ``brand``, ``brand:Glow``). Blanks around a value are no part
+    of it; an empty cell gives no triple, and items without any value are counted in ``dropped``. Fields stay fields,
+    which language models read.
+
+    Args:
+        corpus: the corpus; it stays as it is.
+        fields: names among ``corpus.fields``; each becomes a relation of that name.
+        separator: what stands between several values of a cell; by default a cell is one value.
+
+    Raises:
+        ConfigError: there is no such field, or the separator is empty.
+    """
+    names = [fields] if isinstance(fields, str) else list(fields)
+    if separator == "":
+        raise ConfigError("The separator of attribute values is empty; give the text that stands between two values.")
+    for name in names:
+        if name not in corpus.fields.columns:
+            known = ", ".join(corpus.fields.columns) or "none"
+            raise ConfigError(
+                f"The items have no field '{name}'{nearest(name, corpus.fields.columns)}; their fields are {known}."
+            )
+    rows, dropped = [], Counter(corpus.dropped)
+    for name in names:
+        pairs = pl.DataFrame({"head": corpus.items.series, "value": corpus.fields[name]})
+        if separator is not None:
+            pairs = pairs.with_columns(pl.col("value").str.split(separator)).explode("value")
+        pairs = pairs.with_columns(pl.col("value").str.strip_chars()).filter(pl.col("value") != "")
+        dropped[f"items without {name}"] += corpus.num_items - pairs["head"].n_unique()
+        pairs = pairs.unique(maintain_order=True)
+        rows.append(pairs.select("head", relation=pl.lit(name), tail=pl.format("{}:{}", pl.lit(name), "value")))
+    if not rows:
+        return corpus
+    linked = link(pl.concat(rows), item_nodes(corpus.items), corpus.num_items, corpus.attributes, corpus.triples)
+    counts = dict(+(dropped + Counter(linked.dropped)))
+    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=counts)
