@@ -40,6 +40,7 @@ MODELS: dict[str, dict[str, Any]] = {
     | {"discovery_channels": 4, "num_latent": 2, "text_neighbours": 3, "two_hop_neighbours": 3}
     | {"knowledge_weight": 0.5},
     "tisasrec": TINY | {"num_intervals": 8},
+    "bert4rec": TINY,
     "gru4rec": {"hidden_channels": 8, "max_length": 4, "loss": "bpr", "num_negatives": 4},
     "narm": {"hidden_channels": 8, "max_length": 4, "loss": "sampled-cross-entropy", "num_negatives": 4},
     "rcf": AWARE,

@@ -52,8 +52,8 @@ def inner_product(model: Recommender) -> InnerProduct:
         return InnerProduct(lambda _: _with_length(model.items.weight), partial(_translated, model))
     raise ConfigError(
         f"The score of {type(model).__name__} is no inner product of a history and an item, so that an index cannot "
-        "serve it; recommend without an index, or serve the flagship, SASRec, TiSASRec, GRU4Rec, NARM, BPR-MF, "
-        "LightGCN or CFKG."
+        "serve it; recommend without an index, or serve the flagship, SASRec, TiSASRec, BERT4Rec, GRU4Rec, NARM, "
+        "BPR-MF, LightGCN or CFKG."
     )
 
 

@@ -16,6 +16,7 @@ _BUILT_IN = {
     "lrdgraph": "lrdgraph.models.flagship",
     "sasrec": "lrdgraph.models.sasrec",
     "tisasrec": "lrdgraph.models.tisasrec",
+    "bert4rec": "lrdgraph.models.bert4rec",
     "gru4rec": "lrdgraph.models.gru4rec",
     "narm": "lrdgraph.models.narm",
     "rcf": "lrdgraph.models.rcf",

@@ -23,7 +23,7 @@ from lrdgraph.nn.catalogue_loss import Added, catalogue_cross_entropy
 from lrdgraph.nn.losses import sample_loss, shared_cross_entropy
 from lrdgraph.nn.rows import take_rows
 from lrdgraph.nn.time import GapEmbedding
-from lrdgraph.nn.transformer import CausalTransformer
+from lrdgraph.nn.transformer import HistoryTransformer
 
 Evidence = Callable[[Tensor, Tensor], list[Added]]
 Time = Literal["request", "history", "none"]
@@ -134,7 +134,7 @@ class SequentialRecommender(Recommender):
     def sequence_encoder(self) -> nn.Module:
         """What reads a history: ``(B, L, D)`` vectors and ``(B, L)`` bool (real events) → ``(B, L, D)``, causally."""
         settings = self.settings
-        return CausalTransformer(settings.hidden_channels, settings.num_layers, settings.num_heads, settings.dropout)
+        return HistoryTransformer(settings.hidden_channels, settings.num_layers, settings.num_heads, settings.dropout)
 
     def item_vectors(self) -> Tensor:
         """``x̃ (N + 1, D)``, the vectors that histories are read with and candidates are scored with."""

@@ -30,7 +30,7 @@ class IntervalTransformer(nn.Module):
         hidden_channels: ``D``.
         max_length: the longest ``L``.
         num_intervals: units that are told apart.
-        num_layers, num_heads, dropout: as for :class:`lrdgraph.nn.transformer.CausalTransformer`.
+        num_layers, num_heads, dropout: as for :class:`lrdgraph.nn.transformer.HistoryTransformer`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A causal transformer over padded histories."""
+"""A transformer over padded histories."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.nn import functional as F
 from lrdgraph.errors import ConfigError
 
 
-class CausalTransformer(nn.Module):
-    """Pre-norm self-attention in which an event sees itself and what came before it.
+class HistoryTransformer(nn.Module):
+    """Pre-norm self-attention in which an event sees itself and what came before it, or all events.
 
-    Source: Kang and McAuley, *Self-Attentive Sequential Recommendation* (arXiv 1808.09781), with layer norm first
-    (Xiong et al., arXiv 2002.04745).
+    Source: Kang and McAuley, *Self-Attentive Sequential Recommendation* (arXiv 1808.09781), or both ways Sun et al.,
+    *BERT4Rec* (arXiv 1904.06690), with layer norm first (Xiong et al., arXiv 2002.04745).
 
     Shapes:
         - input: ``(B, L, D)`` vectors and ``(B, L)`` bool, true where an event is real (padding stands on the left)
@@ -27,25 +27,35 @@ class CausalTransformer(nn.Module):
         num_layers: attention blocks.
         num_heads: heads; must divide ``D``.
         dropout: on attention weights and on both residual branches.
+        causal: False where an event sees those after it as well.
 
     Raises:
         ConfigError: the heads do not divide ``D``.
     """
 
-    def __init__(self, hidden_channels: int, num_layers: int = 2, num_heads: int = 2, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        hidden_channels: int,
+        num_layers: int = 2,
+        num_heads: int = 2,
+        dropout: float = 0.5,
+        causal: bool = True,
+    ) -> None:
         super().__init__()
         if hidden_channels % num_heads:
             raise ConfigError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}; change one.")
         self.blocks = nn.ModuleList(Block(hidden_channels, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_channels)
         self.dropout = dropout
+        self.causal = causal
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         length = x.size(1)
-        causal = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        visible = torch.ones(length, length, dtype=torch.bool, device=x.device)
+        visible = visible.tril() if self.causal else visible
         # a padded query may see itself, or its softmax would run over nothing and give NaN
         itself = torch.eye(length, dtype=torch.bool, device=x.device)
-        mask = ((real[:, None, :] & causal) | itself)[:, None]  # (B, 1, L, L)
+        mask = ((real[:, None, :] & visible) | itself)[:, None]  # (B, 1, L, L)
         dropout = self.dropout if self.training else 0.0
         attend = partial(F.scaled_dot_product_attention, attn_mask=mask, dropout_p=dropout)
         for block in self.blocks:

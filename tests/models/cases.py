@@ -66,6 +66,11 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "deep": TINY | {"num_layers": 2, "text": True, "time": "request", "trend": True},
         "original": TINY | {"loss": "bce", "num_negatives": 1},
     },
+    "bert4rec": {
+        "plain": TINY,
+        "deep": TINY | {"num_layers": 2, "text": True, "trend": True, "last_share": 0.0},
+        "sampled": TINY | {"loss": "sampled-cross-entropy", "num_negatives": 7},
+    },
     "gru4rec": {
         "plain": SMALL,
         "deep": SMALL | {"num_layers": 2, "text": True, "time": "request", "trend": True},
@@ -98,7 +103,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
 }
 EVERY = [pytest.param(name, values, id=f"{name}: {how}") for name in CASES for how, values in CASES[name].items()]
 PLAIN = [pytest.param(name, CASES[name]["plain"], id=name) for name in CASES]
-SUCCESSION = ["sasrec", "tisasrec", "lrdgraph", "gru4rec", "narm"]
+SUCCESSION = ["sasrec", "tisasrec", "bert4rec", "lrdgraph", "gru4rec", "narm"]
 PERSONAL = ["bpr-mf", "lightgcn", "cfkg", "slrc", "chorus"]
 TRAINED = [case for case in EVERY if case.values[0] in (*SUCCESSION, *PERSONAL, "rcf", "kda")]
 every, plain, trained = (pytest.mark.parametrize(("name", "values"), cases) for cases in (EVERY, PLAIN, TRAINED))

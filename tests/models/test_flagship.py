@@ -246,7 +246,7 @@ def test_what_is_compiled_is_the_transformer_and_weights_keep_their_names(monkey
     model = flagship()
     names = model.state_dict().keys()
     model.compile_parts()
-    assert compiled == ["CausalTransformer"]
+    assert compiled == ["HistoryTransformer"]
     assert model.state_dict().keys() == names
 
 

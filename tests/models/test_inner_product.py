@@ -19,7 +19,7 @@ from lrdgraph.splits import split
 from tests.models import shop
 from tests.models.cases import CASES, EVERY
 
-SERVED = ("lrdgraph", "sasrec", "tisasrec", "gru4rec", "narm", "bpr-mf", "lightgcn", "cfkg")
+SERVED = ("lrdgraph", "sasrec", "tisasrec", "bert4rec", "gru4rec", "narm", "bpr-mf", "lightgcn", "cfkg")
 served = pytest.mark.parametrize(("name", "values"), [case for case in EVERY if case.values[0] in SERVED])
 
 

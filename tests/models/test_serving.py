@@ -137,7 +137,7 @@ def test_what_a_source_finds_is_filtered_and_padding_is_no_item(flagship) -> Non
     assert sorted(one.item for one in everything) == sorted(ids)
 
 
-@pytest.mark.parametrize("name", ["sasrec", "gru4rec", "narm", "bpr-mf", "lightgcn", "cfkg"])
+@pytest.mark.parametrize("name", ["sasrec", "bert4rec", "gru4rec", "narm", "bpr-mf", "lightgcn", "cfkg"])
 def test_models_without_evidence(name) -> None:
     model = shop.model(name, steps=0 if name in ("bpr-mf", "lightgcn", "cfkg") else 5)
     with torch.no_grad():  # untrained items are tied, and an index may take any of them
