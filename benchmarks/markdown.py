@@ -126,6 +126,11 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
 
 
+def p_value(p: float) -> str:
+    """``p = 0.012``, or that it is smaller than can be told."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def _metric(values: list[float], best: float | None) -> str:
     if not values:
         return "–"
@@ -138,8 +143,8 @@ def _gain(gain: Gain | None, against: str) -> str:
     if gain is None:
         return "–"
     c = gain.comparison
-    p = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
-    return f"{c.difference:+.4f} ({c.low:+.4f} to {c.high:+.4f}), {p}" + (f", vs {against}" if against else "")
+    told = f"{c.difference:+.4f} ({c.low:+.4f} to {c.high:+.4f}), {p_value(gain.p)}"
+    return told + (f", vs {against}" if against else "")
 
 
 def _ranking(settings: dict[str, Any]) -> str:
