@@ -80,7 +80,7 @@ class LatestEvents(nn.Module):
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the rows, as a reader sees them."""
-        return ("the same",) * self.repeat + tuple(relation.label for relation in self.relations)
+        return ("repeat",) * self.repeat + tuple(relation.label for relation in self.relations)
 
     def forward(self, pairs: Pairs, asked: Tensor | None = None) -> Excitations:
         """Find them for all items, or for rising ``asked = position · (N + 1) + candidate`` ``(K,)`` alone.

@@ -30,7 +30,7 @@ def normal(x: float, mean: float, deviation: float) -> float:
 
 def test_kernel_by_hand() -> None:
     model = made()
-    assert model.latest.labels == ("the same", "needs", "needs (inverse)")
+    assert model.latest.labels == ("repeat", "needs", "needs (inverse)")
     with torch.no_grad():
         model.strength.fill_(0.5)
         model.strengths[4, 1] = 1.5
