@@ -84,8 +84,7 @@ class BERT4Rec(SequentialRecommender):
         return Batch(batch.user, history, times, times, torch.where(hidden, items, 0))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        total = self.rank_loss(self.hide(batch), self.item_vectors())
-        return {"total": total, "recommendation": total.detach()}
+        return super().loss(self.hide(batch))
 
     def scoring_query(self, batch: Batch) -> Tensor:
         history = torch.cat([batch.history, torch.full_like(batch.history[:, :1], self.mark)], dim=1)

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lrdgraph.models.excitation import Excitations, ExcitationSettings, ExcitedRecommender
+from lrdgraph.models.excitation import Excitations, ExcitationSettings, ExcitedRecommender, normal_density
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.registry import register
 from lrdgraph.models.triples import TripleSampler, relation_slots
@@ -91,14 +91,14 @@ class Chorus(ExcitedRecommender):
         """``f_r(Δ)`` ``(X,)``."""
         group, kind = self.group[found.candidate], self.kind[found.relation]
         rate = (1 + self.rate[group, found.relation]).clamp(1e-10, 10)
-        near = _normal(delta, rate)
+        near = normal_density(delta, rate)
         value = torch.where(
             kind == FADING, rate * torch.exp(-rate * delta), torch.where(kind == COMPLEMENT, near, -near)
         )
         if self.late is not None:
             of = (kind == SUBSTITUTE).nonzero().squeeze(1)
             mean, deviation = 1 + self.late[:, group[of], self.slot[found.relation[of]]]
-            value = value.index_add(0, of, _normal(delta[of] - mean, deviation.clamp(1e-10, 10)))
+            value = value.index_add(0, of, normal_density(delta[of] - mean, deviation.clamp(1e-10, 10)))
         return value.clamp(-1, 1)
 
     def start_epoch(self, epoch: int) -> None:
@@ -122,10 +122,6 @@ class Chorus(ExcitedRecommender):
         with torch.no_grad():
             for part, learnt in zip(made, (vectors, relations), strict=True):
                 part.copy_(learnt / settings.vector_rate)
-
-
-def _normal(x: Tensor, deviation: Tensor) -> Tensor:
-    return torch.exp(-0.5 * (x / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
 
 
 def _groups(inputs: ModelInputs, relation: str) -> tuple[Tensor, int]:

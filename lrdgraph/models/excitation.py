@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,8 +19,7 @@ from lrdgraph.models.evidence import EdgeLists, Explanation, Pairs, add_evidence
 from lrdgraph.models.factorization import FactorizationSettings, PersonalRecommender, every_event
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.nn.losses import bpr
-
-DAY = 86_400.0
+from lrdgraph.nn.time import DAY
 
 
 @dataclass(frozen=True)
@@ -181,3 +181,8 @@ class ExcitedRecommender(PersonalRecommender):
         found = found.of(kept)
         value = self._excite(found, self.asking(batch, people, items), items)
         return Explanation(found.position, column, found.item, found.relation, found.gap, value, self.latest.labels)
+
+
+def normal_density(x: Tensor, deviation: Tensor) -> Tensor:
+    """Of a normal distribution around 0, for deviations of the shape of ``x``."""
+    return torch.exp(-0.5 * (x / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))

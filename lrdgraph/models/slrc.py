@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from lrdgraph.models.excitation import Excitations, ExcitationSettings, ExcitedRecommender
+from lrdgraph.models.excitation import Excitations, ExcitationSettings, ExcitedRecommender, normal_density
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.registry import register
 
@@ -39,6 +37,6 @@ class SLRC(ExcitedRecommender):
         share, rate, mean, deviation = self.kernel[:, found.candidate, found.relation]  # (X,) each
         rate, deviation = ((1 + part).clamp(1e-10, 10) for part in (rate, deviation))
         fading = rate * torch.exp(-rate * delta)
-        coming = torch.exp(-0.5 * ((delta - 1 - mean) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
+        coming = normal_density(delta - 1 - mean, deviation)
         density = (0.5 + share) * fading + (0.5 - share) * coming
         return (self.strength + self.strengths[found.candidate, found.relation]) * density
