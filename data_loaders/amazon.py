@@ -30,7 +30,7 @@ from data_loaders.amazon_reviews import ReviewFields, read_reviews
 from data_loaders.assemble import coded
 from data_loaders.kcore import kept
 from data_loaders.registry import Loader
-from data_loaders.triples import item_nodes, link
+from data_loaders.triples import with_rows
 from lrdgraph.corpus import ROLES, Corpus
 from lrdgraph.errors import ConfigError, DataError, nearest
 from lrdgraph.vocabulary import Vocabulary
@@ -152,11 +152,13 @@ def read(
 
     Raises:
         DataError: a file is missing, damaged, or does not hold what is expected.
-        ConfigError: an option is out of range.
+        ConfigError: an option is out of range, or ``core`` is asked of a published split.
     """
     if category_level < 1:
         raise ConfigError(f"category_level is {category_level}; it must be 1 or more.")
     category, files = _files(path, release, category)
+    if core and "" not in files:
+        raise ConfigError(f"core is {core}, but {path} holds a split, which a k-core would break; leave core out.")
     rows, dropped = _interactions(files, release.review, min_rating)
     rows = kept(rows, core, duplicates, dropped)
     if not rows.height:
@@ -238,14 +240,12 @@ def _described(
     ).with_columns(category=pl.when(path.list.len() >= category_level).then("category").otherwise(pl.lit("")))
     attributes = values.unpivot(index="head", variable_name="relation", value_name="tail").filter(pl.col("tail") != "")
     attributes = attributes.with_columns(tail=pl.col("relation") + ":" + pl.col("tail"))
-    linked = link(pl.concat([links, attributes]), item_nodes(corpus.items), corpus.num_items)
     texts = texts.select(fields) if fields is not None else texts
     silent = texts.select(pl.all_horizontal(pl.all() == "")).to_series().sum() if texts.width else 0
     dropped["items without text"] += int(silent)
     for name in ("category", "brand"):
         dropped[f"items without {name}"] += int((values[name] == "").sum())
-    counts = dict(Counter(corpus.dropped) + dropped + Counter(linked.dropped))
-    return replace(corpus, fields=texts, triples=linked.triples, attributes=linked.attributes, dropped=counts)
+    return with_rows(replace(corpus, fields=texts), pl.concat([links, attributes]), dropped)
 
 
 LOADERS = tuple(

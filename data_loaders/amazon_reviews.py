@@ -129,14 +129,15 @@ def _csv(path: Path, wanted: dict[str, Any]) -> Iterator[tuple[Block, pl.DataFra
 
 def _cells(block: Block, header: list[str], wanted: list[str]) -> pl.DataFrame:
     """Rows of strings, one for each line that is not blank; no cell of these files is quoted."""
-    schema, columns = dict.fromkeys(header, pl.String), [header.index(name) for name in wanted]
+    schema = dict.fromkeys(header, pl.String)
     data = block.data
     if b"\n\n" in data or b"\n\r\n" in data or data[:1] in b"\r\n":
         data = b"\n".join(line for _, line in block.lines())
     if not data:
         return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
     try:
-        return pl.read_csv(data, has_header=False, schema=schema, columns=columns, quote_char=None)
+        # all columns: of a line with too many cells the reader says nothing where only some are asked for
+        return pl.read_csv(data, has_header=False, schema=schema, quote_char=None).select(wanted)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0].rstrip(".")
     for number, line in block.lines():

@@ -32,7 +32,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool])
         with zipfile.ZipFile(archive) as file:
             members = [(info, PurePosixPath(info.filename.replace("\\", "/"))) for info in file.infolist()]
             for _, path in members:
-                if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+                if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
                     raise DataError(
                         f"{archive} holds the path '{path}', which leaves its folder; do not use this archive."
                     )

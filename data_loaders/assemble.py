@@ -70,7 +70,7 @@ def text_columns(table: Table, leave: set[str]) -> tuple[list[pl.Series], int]:
             continue
         if column.dtype == pl.List(pl.String):
             texts.append(column.list.join(", ").fill_null(""))
-        elif column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        elif column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
             other += 1
         else:
             texts.append(column.cast(pl.String).fill_null(""))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import polars as pl
 
-from data_loaders.triples import item_nodes, link
+from data_loaders.triples import with_rows
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, nearest
 
@@ -37,7 +36,7 @@ def with_attributes(corpus: Corpus, fields: str | Iterable[str], separator: str 
             raise ConfigError(
                 f"The items have no field '{name}'{nearest(name, corpus.fields.columns)}; their fields are {known}."
             )
-    rows, dropped = [], Counter(corpus.dropped)
+    rows, dropped = [], Counter[str]()
     for name in names:
         pairs = pl.DataFrame({"head": corpus.items.series, "value": corpus.fields[name]})
         if separator is not None:
@@ -48,6 +47,4 @@ def with_attributes(corpus: Corpus, fields: str | Iterable[str], separator: str 
         rows.append(pairs.select("head", relation=pl.lit(name), tail=pl.format("{}:{}", pl.lit(name), "value")))
     if not rows:
         return corpus
-    linked = link(pl.concat(rows), item_nodes(corpus.items), corpus.num_items, corpus.attributes, corpus.triples)
-    counts = dict(+(dropped + Counter(linked.dropped)))
-    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=counts)
+    return with_rows(corpus, pl.concat(rows), dropped)

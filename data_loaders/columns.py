@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from data_loaders.reading import Table
@@ -33,6 +35,19 @@ def ids(table: Table, column: str, kind: str, *, unique: bool = False) -> pl.Ser
     if unique:
         table.refuse(~names.is_first_distinct(), column, f"{_an(kind)} id that no earlier row has")
     return names.alias(kind)
+
+
+def without_types(table: Table) -> Table:
+    """The same table, its columns called ``name`` where RecBole's atomic files call them ``name:type``.
+
+    Raises:
+        DataError: two columns are of one name.
+    """
+    names = [column.rsplit(":", 1)[0] for column in table.rows.columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{table.path}, line 1 names column '{name}' twice; rename one.")
+    return replace(table, rows=table.rows.rename(dict(zip(table.rows.columns, names, strict=True))))
 
 
 def whole_numbers(table: Table, column: str, *, optional: bool = False) -> pl.Series:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from data_loaders.columns import ids
+from data_loaders.columns import ids, without_types
 from data_loaders.frames import source_table
 from data_loaders.ogb_kg import is_ogb, read_ogb
 from data_loaders.pykeen_kg import TRIPLES, is_factory, read_pykeen
 from data_loaders.rdf import is_rdf, named, read_rdf
 from data_loaders.reading import SUFFIXES, suffix_of
-from data_loaders.triples import Named, item_nodes, link, named_rows, tell_of_mixed
+from data_loaders.triples import Named, item_nodes, named_rows, tell_of_mixed, with_rows
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError, nearest
 from lrdgraph.vocabulary import Vocabulary
@@ -70,6 +69,10 @@ def with_triples(
     form = _format(source) if format is None else format
     if form not in FORMATS:
         raise ConfigError(f"There is no format '{form}'{nearest(form, FORMATS)}; triples come as {', '.join(FORMATS)}.")
+    if form in ("rdf", "ogb") and not isinstance(source, str | Path):
+        raise ConfigError(f"Triples of format '{form}' are files, not {type(source).__name__}; name a path.")
+    if form == "pykeen" and not is_factory(source) and not isinstance(source, str | Path):
+        raise ConfigError(f"Triples of PyKEEN are a TriplesFactory or files, not {type(source).__name__}; name a path.")
     given = {"base": base, "literals": literals or None} if form != "rdf" else {}
     given |= columns if form != "table" else {}
     for option, value in given.items():
@@ -88,11 +91,10 @@ def with_triples(
         found = read_rdf(Path(source), aligned.known["id"], base, literals=literals)
     else:
         found = read_ogb(Path(source)) if form == "ogb" else read_pykeen(source)
-    linked = link(found.rows, aligned.known, corpus.num_items, corpus.attributes, corpus.triples)
-    if found.rows.height and linked.dropped.get("triples without an item") == found.rows.height:
+    of_items = pl.any_horizontal(pl.col("head", "tail").is_in(aligned.known["id"].implode()))
+    if found.rows.height and not found.rows.select(of_items.any()).item():
         raise _nothing_aligned(source, found, aligned.known)
-    dropped = dict(sum(map(Counter, (found.dropped, aligned.dropped, linked.dropped)), Counter(corpus.dropped)))
-    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
+    return with_rows(corpus, found.rows, Counter(found.dropped) + Counter(aligned.dropped), aligned.known)
 
 
 def read_links(path: Path | str | Any, items: Vocabulary, base: str | None = None) -> Links:
@@ -108,10 +110,12 @@ def read_links(path: Path | str | Any, items: Vocabulary, base: str | None = Non
     """
     table = source_table(path, "links")
     if table.path.suffix == ".link":
-        table = replace(table, rows=table.rows.rename(lambda column: column.rsplit(":", 1)[0]))
-    entities = ids(table, table.need(ENTITY), "entity", unique=True)
+        table = without_types(table)
+    column = table.need(ENTITY)
+    entities = ids(table, column, "entity")
     if base is not None:
-        entities = named(entities, base, pl.Series([], dtype=pl.String))
+        entities = named(entities, base, pl.Series([], dtype=pl.String)).alias("entity")
+    table.refuse(~entities.is_first_distinct(), column, "an entity id that no earlier row has")
     pairs = pl.DataFrame({"item": ids(table, table.need(ITEM), "item"), "id": entities})
     known = pairs.join(item_nodes(items).rename({"id": "item"}), on="item", maintain_order="left").drop("item")
     unknown = pairs.height - known.height

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import gzip
 import json
 import warnings
@@ -62,6 +63,7 @@ def blocks(path: Path, size: int = BLOCK) -> Iterator[Block]:
                     if len(rest) == LONGEST_LINE:
                         raise DataError(f"{path} has a line of more than {LONGEST_LINE} bytes; check what the file is.")
                     data += rest
+                data = data.removeprefix(codecs.BOM_UTF8) if number == 1 else data
                 yield Block(path, number, data)
                 number += data.count(b"\n")
     except FileNotFoundError:

@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +23,7 @@ from data_loaders.assemble import assemble
 from data_loaders.columns import ids
 from data_loaders.reading import read_table
 from data_loaders.registry import Loader
-from data_loaders.triples import item_nodes, link
+from data_loaders.triples import with_rows
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import DataError
 from lrdgraph.storage import atomic_folder
@@ -129,12 +128,10 @@ def _with_relations(corpus: Corpus) -> Corpus:
     years = films.select("head", relation=pl.lit("year"), tail="year")
     rows = pl.concat([genres, years]).filter(pl.col("tail") != "")
     rows = rows.with_columns(tail=pl.col("relation") + ":" + pl.col("tail"))
-    linked = link(rows, item_nodes(corpus.items), corpus.num_items, corpus.attributes, corpus.triples)
     missing = {
         f"items without a {name}": int((fields[f] == "").sum()) for name, f in (("year", "year"), ("genre", "genres"))
     }
-    dropped = dict(Counter(corpus.dropped) + Counter(linked.dropped) + Counter(missing))
-    return replace(corpus, fields=fields, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
+    return with_rows(replace(corpus, fields=fields), rows, missing)
 
 
 def _atomic(member: PurePosixPath) -> bool:

@@ -54,7 +54,7 @@ def read_ogb(folder: Path) -> Named:
                 dropped["latent edges"] += arrays["edge_index"].shape[1]
             else:
                 tables.append(_named(folder / "mapping", triplet, arrays))
-    except (OSError, KeyError, ValueError, IndexError, BadZipFile, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, KeyError, ValueError, IndexError, BadZipFile, pl.exceptions.PolarsError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{folder} does not hold a whole graph of OGB ({reason}); fetch or write it anew.") from None
     if not tables:
@@ -85,7 +85,7 @@ def _csv(raw: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _numbers(path: Path) -> np.ndarray:
-    return pl.read_csv(path, has_header=False).to_numpy()
+    return pl.read_csv(path, has_header=False, infer_schema_length=None, glob=False).to_numpy()
 
 
 def _named(mapping: Path, triplet: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
@@ -115,7 +115,7 @@ def _names(mapping: Path, patterns: tuple[str, ...], index: np.ndarray, prefix: 
     files = [file for pattern in patterns for file in sorted(mapping.glob(pattern))]
     if not files:
         return prefix + pl.Series(index).cast(pl.String)
-    table = pl.read_csv(files[0], infer_schema=False)
+    table = pl.read_csv(files[0], infer_schema=False, glob=False)
     known = table.select(index=pl.nth(0).cast(pl.Int64), name=pl.nth(1))
     found = pl.DataFrame({"index": index.astype(np.int64)}).join(known, on="index", how="left", maintain_order="left")
     if found["name"].null_count():

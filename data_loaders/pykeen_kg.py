@@ -37,9 +37,9 @@ def read_pykeen(source: Any) -> Named:
     path = Path(source)
     if path.is_dir():
         try:
-            triples = pl.read_csv(path / TRIPLES, separator="\t").to_numpy()
+            triples = pl.read_csv(path / TRIPLES, separator="\t", glob=False).to_numpy()
             labels = [
-                pl.read_csv(path / f"{name}.tsv.gz", separator="\t", schema_overrides={"label": pl.String})
+                pl.read_csv(path / f"{name}.tsv.gz", separator="\t", schema_overrides={"label": pl.String}, glob=False)
                 for name in ("entity_to_id", "relation_to_id")
             ]
             return Named(_labelled(triples, *labels), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -20,8 +21,14 @@ TRIPLE = ("head", "relation", "tail")
 _SCHEMA = dict.fromkeys((*TRIPLE, "graph", "kind"), pl.String)
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _PARTS = {"head": f"{_RDF}subject", "relation": f"{_RDF}predicate", "tail": f"{_RDF}object"}
-# what an export says of its relations and of itself, and the classes it gives to its nodes
-_ABOUT = (RELATION, "export", "software/", "corpus/")
+# what an export says of its relations and of itself, in these vocabularies, and the classes it gives to its nodes
+_SAID = (
+    f"{_RDF}type",
+    "http://www.w3.org/2000/01/rdf-schema#",
+    "http://purl.org/dc/terms/",
+    "http://www.w3.org/ns/prov#",
+    TERMS,
+)
 _CLASSES = [f"{TERMS}Item", f"{TERMS}Attribute"]
 
 
@@ -50,9 +57,13 @@ def read_rdf(path: Path, items: pl.Series, base: str | None = None, *, literals:
     base = TERMS if base is None else checked_base(base)
     literal = pl.col("kind") == "literal"
     measure = literal & pl.col("relation").is_in([TERMS + weight for weight in WEIGHTS])
-    own = pl.col("tail").is_in(_CLASSES) | pl.any_horizontal(
-        pl.col("head").str.starts_with(prefix + about) for prefix in {base, TERMS} for about in _ABOUT
+    about = pl.any_horizontal(
+        (pl.col("head") == f"{prefix}export") | pl.col("head").str.starts_with(prefix + RELATION)
+        for prefix in sorted({base, TERMS})
     )
+    about = about | pl.any_horizontal(pl.col("head").str.starts_with(TERMS + kind) for kind in ("software/", "corpus/"))
+    said = pl.any_horizontal(pl.col("relation").str.starts_with(vocabulary) for vocabulary in _SAID)
+    own = pl.col("tail").is_in(_CLASSES) | (about & said)
     blocks, left_out = [pl.DataFrame(schema=_SCHEMA)], 0
     for block in _blocks(path):
         quads = block.filter(~own)
@@ -75,7 +86,8 @@ def _blocks(path: Path) -> Iterator[pl.DataFrame]:
         import pyoxigraph
     except ImportError:
         raise MissingExtraError(f"{path} needs pyoxigraph; install it with 'pip install lrdgraph[rdf]'.") from None
-    kind = pyoxigraph.RdfFormat.from_extension(Path(path.name.removesuffix(".gz")).suffix.removeprefix("."))
+    ending = Path(path.name.removesuffix(".gz")).suffix.removeprefix(".")
+    kind = pyoxigraph.RdfFormat.from_extension("rdf" if ending == "owl" else ending)
     if kind is None:
         raise DataError(f"{path} does not end as RDF files do; end it in one of {', '.join(ENDINGS)}.")
 
@@ -100,7 +112,7 @@ def _blocks(path: Path) -> Iterator[pl.DataFrame]:
     except SyntaxError as error:
         reason = str(error.msg).rstrip(".")
         raise DataError(f"{path}, line {error.lineno or 1} is not valid RDF: {reason}; correct it.") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); check the path and that the file is whole.") from None
 
 

@@ -171,24 +171,24 @@ def read_blocks(path: Path, size: int = ROWS_AT_ONCE) -> Iterator[Table]:
 
 def _parquet(path: Path, start: int = 0, size: int | None = None) -> Table:
     try:
-        return Table(path, pl.scan_parquet(path).slice(start, size).collect(), first_row=start)
+        return Table(path, pl.scan_parquet(path, glob=False).slice(start, size).collect(), first_row=start)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} is not a whole Parquet file ({_first(error)}); write it anew.") from None
 
 
 def _json_lines(path: Path) -> Table:
     try:
-        return Table(path, pl.read_ndjson(_source(path), infer_schema_length=None), first_line=1)
+        return Table(path, pl.read_ndjson(whole(path), infer_schema_length=None), first_line=1)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = _first(error)
     # only a file that failed is walked line by line
     with _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                whole = isinstance(json.loads(line), dict) if line.strip() else True
+                is_object = isinstance(json.loads(line), dict) if line.strip() else True
             except ValueError:
-                whole = False
-            if not whole:
+                is_object = False
+            if not is_object:
                 raise DataError(f"{path}, line {number} is not a JSON object; correct or remove the line.")
     raise DataError(f"{path} is not JSON Lines of one shape ({reason}); give every column one type.")
 
@@ -203,6 +203,7 @@ def _text(path: Path, separator: str, header: Sequence[str] | None, encoding: st
         first.decode("utf-8" if encoding == "utf8" else encoding)
         rows = pl.read_csv(
             _source(path),
+            glob=False,
             separator=separator,
             quote_char=quote,
             has_header=header is None,

@@ -10,18 +10,17 @@ layout come from KB4Rec (Zhao et al. 2019, https://arxiv.org/abs/1807.11141), wh
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from data_loaders.assemble import assemble, text_columns
-from data_loaders.columns import ids, moments, ratings
+from data_loaders.columns import ids, moments, ratings, without_types
 from data_loaders.kcore import described_inside, kept
 from data_loaders.reading import Table, read_table
 from data_loaders.recbole_histories import holds_histories, unrolled
 from data_loaders.registry import Loader
-from data_loaders.triples import item_nodes, link
+from data_loaders.triples import item_nodes, with_rows
 from lrdgraph.corpus import ROLES, Corpus
 from lrdgraph.errors import ConfigError, DataError
 
@@ -126,15 +125,16 @@ def interactions(table: Table, min_rating: float | None) -> tuple[pl.DataFrame, 
 
 
 def _atomic(path: Path) -> Table:
-    table = read_table(path, separator="\t")
-    return replace(table, rows=table.rows.rename(lambda column: column.rsplit(":", 1)[0]))
+    return without_types(read_table(path, separator="\t"))
 
 
 def _items(path: Path) -> tuple[pl.DataFrame, int]:
-    typed = read_table(path, separator="\t").rows.columns
-    vectors = {column.rsplit(":", 1)[0] for column in typed if column.endswith(":float_seq")}
-    table = _atomic(path)
+    typed = read_table(path, separator="\t")
+    vectors = {column.rsplit(":", 1)[0] for column in typed.rows.columns if column.endswith(":float_seq")}
+    table = without_types(typed)
     column = table.need(("itemid", "item"))
+    if "id" in table.rows.columns:
+        raise DataError(f"{path} has a column 'id' beside '{column}'; rename it, the name is kept for item ids.")
     texts, _ = text_columns(table, vectors | {column})
     return pl.DataFrame([ids(table, column, "item", unique=True).alias("id"), *texts]), len(vectors)
 
@@ -152,10 +152,7 @@ def _linked(corpus: Corpus, kg: Path, links: Path) -> Corpus:
     )
     nodes = item_nodes(corpus.items).rename({"id": "item"})
     known = pairs.join(nodes, on="item", maintain_order="left").select(id="entity", node="node")
-    linked = link(rows, known, corpus.num_items)
-    counts = Counter(linked.dropped) + Counter({"links to unknown items": pairs.height - known.height})
-    dropped = dict(Counter(corpus.dropped) + counts)
-    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dropped)
+    return with_rows(corpus, rows, {"links to unknown items": pairs.height - known.height}, known)
 
 
 LOADER = Loader("recbole", "a folder with NAME.inter", recognises, read)

@@ -13,8 +13,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,7 @@ import polars as pl
 from data_loaders.columns import LAST_SECOND, ids, lists, whole_numbers
 from data_loaders.reading import Table, read_table
 from data_loaders.registry import Loader
-from data_loaders.triples import item_nodes, link
+from data_loaders.triples import with_rows
 from lrdgraph.corpus import ROLES, Corpus
 from lrdgraph.errors import DataError
 from lrdgraph.vocabulary import Vocabulary
@@ -174,9 +172,7 @@ def _related(corpus: Corpus, meta: Table, known: pl.DataFrame) -> Corpus:
         rows.append(pairs.select("head", relation=pl.lit(name[2:]), tail=tail))
     if not rows:
         return corpus
-    linked = link(pl.concat(rows), item_nodes(corpus.items), corpus.num_items)
-    counts = Counter(corpus.dropped) + Counter(dropped) + Counter(linked.dropped)
-    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dict(counts))
+    return with_rows(corpus, pl.concat(rows), dropped)
 
 
 def read_feat(path: str | Path, corpus: Corpus, width: int | None = None) -> np.ndarray:

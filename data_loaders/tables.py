@@ -14,7 +14,6 @@ stand as they are; CSV cells may be quoted.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +26,7 @@ from data_loaders.kcore import described_inside, kept
 from data_loaders.rdf import is_rdf
 from data_loaders.reading import SUFFIXES, Table, read_blocks, suffix_of
 from data_loaders.registry import Loader
-from data_loaders.triples import item_nodes, link, named_rows, tell_of_mixed
+from data_loaders.triples import item_nodes, named_rows, tell_of_mixed, with_rows
 from lrdgraph.corpus import Corpus
 from lrdgraph.errors import ConfigError, DataError
 
@@ -123,9 +122,7 @@ def read(
     gone = named.filter(pl.col("head").is_in(outside) | pl.col("tail").is_in(outside)).height
     named = named.filter(~pl.col("head").is_in(outside), ~pl.col("tail").is_in(outside))
     tell_of_mixed(named, item_nodes(corpus.items), table.path)
-    linked = link(named, item_nodes(corpus.items), corpus.num_items)
-    counts = Counter(corpus.dropped) + Counter(linked.dropped) + Counter({"triples of items left out": gone})
-    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dict(counts))
+    return with_rows(corpus, named, {"triples of items left out": gone})
 
 
 def _events(table: Table, asked: dict[str, str | None], min_rating: float | None, unit: str | None) -> pl.DataFrame:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +14,7 @@ import polars as pl
 
 from data_loaders.columns import ids, shares
 from data_loaders.reading import Table, read_table
-from lrdgraph.corpus import Triples
+from lrdgraph.corpus import Corpus, Triples
 from lrdgraph.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -93,6 +96,23 @@ def link(
     )
     counts = {"triples without an item": rows.height - kept.height, "repeated triples": added.height - fresh.height}
     return Linked(Triples(head, relation, tail, names, weight), attributes, {k: v for k, v in counts.items() if v})
+
+
+def with_rows(
+    corpus: Corpus, rows: pl.DataFrame, dropped: Mapping[str, int], known: pl.DataFrame | None = None
+) -> Corpus:
+    """The corpus with named triples added to its own, and with what was left out counted.
+
+    Args:
+        corpus: the corpus; it stays as it is.
+        rows: as :func:`link` takes them.
+        dropped: what was left out before, by reason.
+        known: names under which items stand in ``rows``; by default their ids.
+    """
+    known = item_nodes(corpus.items) if known is None else known
+    linked = link(rows, known, corpus.num_items, corpus.attributes, corpus.triples)
+    counts = Counter(corpus.dropped) + Counter(dropped) + Counter(linked.dropped)
+    return replace(corpus, triples=linked.triples, attributes=linked.attributes, dropped=dict(counts))
 
 
 def read_named(

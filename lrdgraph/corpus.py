@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from lrdgraph.errors import DataError
-from lrdgraph.storage import atomic_folder, read_json, settle_folder, write_json
+from lrdgraph.storage import atomic_folder, check_replaceable, read_json, settle_folder, write_json
 from lrdgraph.vocabulary import Vocabulary
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -83,8 +83,10 @@ class Corpus:
     dropped: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _check(self)
-        for array in (self.user, self.item, self.time, self.split, *self.candidates.values()):
+        triples = (self.triples.head, self.triples.relation, self.triples.tail, self.triples.weight)
+        for array in (self.user, self.item, self.time, self.split, *triples, *self.candidates.values()):
             if array is not None:
                 array.flags.writeable = False
 
@@ -128,8 +130,13 @@ class Corpus:
         return digest.hexdigest()
 
     def save(self, folder: Path | str) -> Path:
-        """Write Parquet and JSON files to ``folder``, replacing a corpus that stands there."""
+        """Write Parquet and JSON files to ``folder``, replacing a corpus that stands there.
+
+        Raises:
+            ConfigError: ``folder`` is a file, or holds other files than those of a corpus.
+        """
         folder = Path(folder)
+        check_replaceable(folder, "corpus.json", "a corpus")
         with atomic_folder(folder) as out:
             for key in ("users", "items", "attributes"):
                 table = getattr(self, key).series.to_frame()
@@ -203,7 +210,7 @@ class Corpus:
 
 def _parquet(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; prepare the corpus again.") from None
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -214,6 +221,23 @@ def _digest_strings(digest: hashlib._Hash, series: pl.Series) -> None:
     filled = series.cast(pl.String).fill_null("\x00")
     digest.update(np.ascontiguousarray(filled.str.len_bytes().to_numpy()).tobytes())
     digest.update("".join(filled.to_list()).encode())
+
+
+def _check_types(corpus: Corpus) -> None:
+    triples = corpus.triples
+    whole = {"user": corpus.user, "item": corpus.item, "time": corpus.time}
+    whole |= {"head": triples.head, "relation": triples.relation, "tail": triples.tail}
+    whole |= {f"{role} candidates": rows for role, rows in corpus.candidates.items()}
+    for name, array in whole.items():
+        if array.dtype != np.int64:
+            raise DataError(f"Column '{name}' is {array.dtype}, expected int64; convert it with astype.")
+    if corpus.split is not None and corpus.split.dtype != np.int8:
+        raise DataError(f"Column 'split' is {corpus.split.dtype}, expected int8; convert it with astype.")
+    for name, kind in corpus.fields.schema.items():
+        if kind != pl.String:
+            raise DataError(f"Field '{name}' is {kind}, expected text; cast it to pl.String.")
+    if triples.weight is not None and not ((triples.weight >= 0) & (triples.weight <= 1)).all():
+        raise DataError("A triple has a weight outside [0, 1]; scale the weights, or leave them out.")
 
 
 def _check(corpus: Corpus) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lrdgraph.errors import DataError
+from lrdgraph.errors import ConfigError, DataError
 
 
 def _sync(path: Path) -> None:
@@ -37,6 +39,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_replaceable(folder: Path, holds: str, what: str) -> None:
+    """Refuse to replace a file, or a folder of other things than ``what``, whose mark is a file called ``holds``.
+
+    Raises:
+        ConfigError: ``folder`` is a file, or holds files of which none is called ``holds``.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a new folder for {what}.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / holds).is_file():
+        raise ConfigError(f"{folder} holds files that are not {what}; name a new or empty folder.")
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; swap it into place when the block ends without error.
@@ -49,7 +63,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     temporary.mkdir()
     old = path.with_name(f".{path.name}.old")
+    held = os.open(temporary, os.O_RDONLY)
     try:
+        with suppress(OSError):  # some file systems know no locks
+            fcntl.flock(held, fcntl.LOCK_SH)
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
@@ -59,20 +76,44 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         shutil.rmtree(old, ignore_errors=True)
     finally:
+        os.close(held)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def settle_folder(path: Path) -> None:
-    """Undo a swap that was killed between its two renames, and remove what killed writers left behind."""
+    """Undo a swap that was killed between its two renames, and remove what killed writers left behind.
+
+    Nothing is done while a writer of ``path`` is at work.
+    """
     path = Path(os.path.abspath(path))
+    pattern = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{32}\.tmp")
+    made = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
+    left = [folder for folder in made if pattern.fullmatch(folder.name) and folder.is_dir()]
+    if not all(_abandoned(folder) for folder in left):
+        return
     old = path.with_name(f".{path.name}.old")
     if old.exists():
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(old, path)
-    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink(missing_ok=True)
+    for folder in left:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether the process that made a temporary folder is gone: the system lets go of its lock then."""
+    try:
+        held = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(held)
+    return True
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from lrdgraph.errors import ConfigError
-from lrdgraph.storage import atomic_folder, write_json
+from lrdgraph.storage import atomic_folder, check_replaceable, write_json
 
 PARTS = ("device", "refill", "case", "stand", "cable", "manual", "cleaner", "bag")
 FAMILY = len(PARTS)
@@ -117,10 +117,7 @@ def synthesize(
     folder = Path(folder)
     if block < 1:
         raise ConfigError(f"block is {block}; it must be 1 or more.")
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; name a new folder for the tables.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "synthetic.json").is_file():
-        raise ConfigError(f"{folder} holds files that are no synthetic tables; name a new or empty folder.")
+    check_replaceable(folder, "synthetic.json", "synthetic tables")
     about = asdict(settings) | {"interactions": settings.interactions}
     with atomic_folder(folder) as out:
         _write(item_blocks(settings, block), out / "items.parquet")
@@ -270,5 +267,5 @@ def _write(frames: Iterator[pl.DataFrame], path: Path) -> None:
     parts.mkdir()
     for number, frame in enumerate(frames):
         frame.write_parquet(parts / f"{number:07}.parquet", compression="lz4")
-    pl.scan_parquet(sorted(parts.iterdir())).sink_parquet(path, row_group_size=ROW_GROUP)
+    pl.scan_parquet(sorted(parts.iterdir()), glob=False).sink_parquet(path, row_group_size=ROW_GROUP)
     shutil.rmtree(parts)

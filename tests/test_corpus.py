@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrdgraph.corpus import Corpus, Triples
-from lrdgraph.errors import DataError
+from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.vocabulary import Vocabulary
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
@@ -147,6 +147,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"candidates": {"test": np.array([[1], [2]])}}, "2 candidate lists for 1 test interactions"),
     ({"candidates": {"train": np.array([[1]])}}, "candidate lists for 'train'"),
     ({"split": None, "candidates": {"test": np.array([[1]])}}, "1 candidate lists for 0 test"),
+    ({"item": np.array([1, 2, 3], dtype=np.int32)}, "Column 'item' is int32, expected int64"),
+    ({"time": np.array([np.nan, 2.0, 3.0])}, "Column 'time' is float64, expected int64"),
+    ({"split": np.array([0, 1, 2])}, "Column 'split' is int64, expected int8"),
+    ({"fields": pl.DataFrame({"year": [1990, 1991, 1992]})}, "Field 'year' is Int64, expected text"),
+    ({"triples": triples(weight=np.array([0.5, 7.0], dtype=np.float32))}, r"weight outside \[0, 1\]"),
+    ({"triples": triples(weight=np.array([0.5, np.nan], dtype=np.float32))}, r"weight outside \[0, 1\]"),
 ]
 
 
@@ -159,7 +165,7 @@ def test_what_does_not_fit_together_is_one_sentence(change: dict[str, Any], says
 
 def test_a_corpus_cannot_be_written_to():
     corpus = Corpus(**parts())
-    for array in (corpus.user, corpus.time, corpus.split, corpus.candidates["test"]):
+    for array in (corpus.user, corpus.time, corpus.split, corpus.triples.head, corpus.candidates["test"]):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
@@ -167,9 +173,25 @@ def test_a_corpus_cannot_be_written_to():
 def test_a_killed_save_leaves_the_corpus_that_stood_there(tmp_path: Path):
     corpus = Corpus(**parts())
     corpus.save(tmp_path / "corpus").rename(tmp_path / ".corpus.old")
-    (tmp_path / ".corpus.0.tmp").mkdir()
+    (tmp_path / f".corpus.{0:032x}.tmp").mkdir()
     assert Corpus.load(tmp_path / "corpus").fingerprint == corpus.fingerprint
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_other_files_are_not_saved_over(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "interactions.csv").write_text("a")
+    (tmp_path / "notes.txt").write_text("b")
+    for name, sentence in (("mine", "mine holds files that are not a corpus"), ("notes.txt", "notes.txt is a file")):
+        with pytest.raises(ConfigError, match=sentence):
+            Corpus(**parts()).save(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["interactions.csv", "mine", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["corpus[1]", "cor?us", "*"])
+def test_names_that_are_patterns_elsewhere_are_names(name: str, tmp_path: Path):
+    Corpus(**parts(user=np.array([2, 1, 1]))).save(tmp_path / "corpus1")
+    assert Corpus.load(Corpus(**parts()).save(tmp_path / name)).fingerprint == Corpus(**parts()).fingerprint
 
 
 def test_saving_over_a_corpus_leaves_no_file_of_it(tmp_path: Path):

@@ -94,10 +94,22 @@ def test_a_swap_killed_after_both_renames_leaves_the_new_folder(tmp_path: Path):
 
 
 def test_settling_touches_no_other_folder(tmp_path: Path):
-    for name in ("box[1]", ".box1.0.tmp", ".box[1].0.tmp", ".boxes.old"):
+    for name in ("box[1]", f".box1.{0:032x}.tmp", f".box[1].{0:032x}.tmp", ".boxes.old"):
         (tmp_path / name).mkdir()
     settle_folder(tmp_path / "box[1]")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".box1.0.tmp", ".boxes.old", "box[1]"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".box1.{0:032x}.tmp", ".boxes.old", "box[1]"]
+
+
+def test_a_writer_at_work_is_left_alone(tmp_path: Path):
+    """Neither a reader of what it replaces nor a reader of a folder called alike takes away what it writes."""
+    for name in ("box", "box.v2", "box.tsv"):
+        with atomic_folder(tmp_path / name) as out:
+            (out / "a").write_text("new")
+            settle_folder(tmp_path / "box")
+    with atomic_file(tmp_path / "box.csv") as temporary:
+        temporary.write_text("new")
+        settle_folder(tmp_path / "box")
+    assert contents(tmp_path) == {"box/a": "new", "box.v2/a": "new", "box.tsv/a": "new", "box.csv": "new"}
 
 
 def test_the_current_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

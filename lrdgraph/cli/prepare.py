@@ -10,6 +10,7 @@ import typer
 
 from lrdgraph.cli.console import say, show_table
 from lrdgraph.errors import ConfigError
+from lrdgraph.storage import check_replaceable
 
 if TYPE_CHECKING:
     from lrdgraph.corpus import Corpus
@@ -46,7 +47,7 @@ def prepare(
 
     Says what it holds and what was dropped.
     """
-    _check_out(out)
+    check_replaceable(out, "corpus.json", "a corpus")
     options = _options(option or ())
     from data_loaders import load, with_attributes, with_triples
 
@@ -98,14 +99,6 @@ def show_corpus(corpus: Corpus) -> None:
         say(f"dropped: {count:,} {reason}")
     if not corpus.dropped:
         say("dropped: nothing")
-
-
-def _check_out(out: Path) -> None:
-    """Refuse a folder whose files are not a corpus; saving replaces it whole."""
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; name a new folder for the corpus.")
-    if out.is_dir() and any(out.iterdir()) and not (out / "corpus.json").is_file():
-        raise ConfigError(f"{out} holds files that are no corpus; name a new or empty folder.")
 
 
 def _options(assignments: Sequence[str]) -> dict[str, object]:

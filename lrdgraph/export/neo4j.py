@@ -9,12 +9,11 @@ from typing import Unpack
 import numpy as np
 import polars as pl
 
-from lrdgraph.errors import ConfigError
 from lrdgraph.export.registry import register_exporter
 from lrdgraph.export.selection import Choice, select, titled
 from lrdgraph.graph.enrichment import EnrichedGraph
 from lrdgraph.graph.relations import RelationVocabulary
-from lrdgraph.storage import atomic_folder, write_json
+from lrdgraph.storage import atomic_folder, check_replaceable, write_json
 
 TYPES = {"weight": "float", "posterior": "float", "probability": "float", "calibrated": "boolean"}
 
@@ -45,11 +44,10 @@ def export_neo4j(
         The number of triples.
 
     Raises:
-        ConfigError: the folder holds other files, or as :func:`lrdgraph.export.selection.select`.
+        ConfigError: ``path`` is a file, or a folder of other files; or as :func:`lrdgraph.export.selection.select`.
         UnknownIdError, DataError: as there; titles do not fit.
     """
-    if Path(path).is_dir() and any(Path(path).iterdir()) and not (Path(path) / "relationships.csv").is_file():
-        raise ConfigError(f"{path} holds files that are no such export; name a new or empty folder.")
+    check_replaceable(Path(path), "relationships.csv", "an export for Neo4j")
     chosen = select(source, **choice)
     labels = titled(chosen.graph, titles)
     touched = np.zeros(chosen.graph.num_rows, dtype=bool)

@@ -64,7 +64,7 @@ def build_graph(
         inverses: whether to look for and add inverses.
         min_attribute_items: leave out attribute values that fewer items have; one that a single item has joins nothing.
         share: of the triples of each relation that are kept, the same at every call; a smaller share is a part of a
-            larger one.
+            larger one. Of a relation and its transpose, and of a symmetric one, both directions stay or go together.
 
     Raises:
         ConfigError: ``share`` does not lie in [0, 1].
@@ -75,7 +75,7 @@ def build_graph(
         raise ConfigError(f"The share of triples to keep is {share}; it must lie in [0, 1].")
     tables = _split_by_relation(corpus, names)
     if share < 1:
-        tables = {name: _thinned(name, table, share) for name, table in tables.items()}
+        tables = _thinned(tables, share)
     items = corpus.num_items
     attributes = corpus.attributes
     if min_attribute_items > 1:
@@ -96,9 +96,19 @@ def build_graph(
     )
 
 
-def _thinned(name: str, edges: _Edges, share: float) -> _Edges:
-    drawn = np.random.default_rng(zlib.crc32(name.encode())).random(len(edges.head)) < share
-    return _Edges(edges.head[drawn], edges.tail[drawn], edges.weight[drawn])
+def _thinned(tables: dict[str, _Edges], share: float) -> dict[str, _Edges]:
+    partners, kept = _partners(tables), dict[str, _Edges]()
+    for name, edges in tables.items():
+        partner = partners[name]
+        if partner in kept:
+            kept[name] = kept[partner].transpose()
+            continue
+        drawn = np.random.default_rng(zlib.crc32(name.encode())).random(len(edges.head)) < share
+        if partner == name:
+            back = np.lexsort((edges.head, edges.tail))  # where the other direction of each edge stands
+            drawn = np.where(edges.head <= edges.tail, drawn, drawn[back])
+        kept[name] = _Edges(edges.head[drawn], edges.tail[drawn], edges.weight[drawn])
+    return kept
 
 
 def _shared_attributes(
@@ -149,28 +159,31 @@ def _joins_items(edges: _Edges, items: int) -> bool:
     return bool(((edges.head <= items) & (edges.tail <= items)).any())
 
 
-def _with_inverses(
-    vocabulary: list[Relation], tables: dict[str, _Edges], items: int
-) -> tuple[list[Relation], dict[str, _Edges]]:
-    transposes = {name: edges.transpose() for name, edges in tables.items()}
+def _partners(tables: dict[str, _Edges]) -> dict[str, str | None]:
+    """The relation that is the exact transpose of each, itself where it is symmetric; the first of several."""
     held: dict[bytes, str] = {}
     for name, edges in tables.items():
         held.setdefault(edges.digest(), name)
-    partners = {name: held.get(edges.digest()) for name, edges in transposes.items()}
+    return {name: held.get(edges.transpose().digest()) for name, edges in tables.items()}
+
+
+def _with_inverses(
+    vocabulary: list[Relation], tables: dict[str, _Edges], items: int
+) -> tuple[list[Relation], dict[str, _Edges]]:
+    partners = _partners(tables)
     place = {name: position for position, name in enumerate(tables)}
     from_attributes = {name: int((edges.head > items).sum()) for name, edges in tables.items()}
 
-    marked, added = [], []
+    marked, added = [], dict[Relation, _Edges]()
     for relation in vocabulary:
         name, partner = relation.name, partners[relation.name]
         if partner is None:
             inverse = Relation(f"{name}^-1", "inverse", f"{relation.label} (inverse)")
-            added.append(inverse)
-            tables = tables | {inverse.name: transposes[name]}
+            added[inverse] = tables[name].transpose()
         elif tables[name].digest() != tables[partner].digest() and (from_attributes[name], place[name]) > (
             from_attributes[partner],
             place[partner],
         ):
             relation = replace(relation, kind="inverse")
         marked.append(relation)
-    return marked + added, tables
+    return [*marked, *added], tables | {relation.name: edges for relation, edges in added.items()}

@@ -84,10 +84,12 @@ def from_networkx(network: MultiDiGraph) -> AnyGraph:
     edges = [(number[s], number[d], str(name), about) for s, d, name, about in network.edges(keys=True, data=True)]
     relations = RelationVocabulary.from_json(network.graph.get("relations", []))
     typed = [edge for edge in edges if "posterior" not in edge[3]]
+    new: dict[str, Relation] = {}
     for source, destination, name, about in typed:
-        if name not in relations:
+        if name not in relations and name not in new:
             inferred = "predefined" if max(source, destination) <= len(items) else "attribute"
-            relations = relations.add(Relation(name, about.get("kind", inferred)))
+            new[name] = Relation(name, about.get("kind", inferred))
+    relations = relations.add(*new.values())
     graph = ItemGraph(
         _pairs(typed),
         torch.tensor([relations.index(name) for _, _, name, _ in typed], dtype=torch.int64),

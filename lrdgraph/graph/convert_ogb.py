@@ -34,7 +34,7 @@ from lrdgraph.graph.edge_types import (
 )
 from lrdgraph.graph.enrichment import EnrichedGraph
 from lrdgraph.graph.item_graph import ItemGraph
-from lrdgraph.storage import atomic_folder, read_json, settle_folder, write_json
+from lrdgraph.storage import atomic_folder, check_replaceable, read_json, settle_folder, write_json
 
 FORMAT = 1
 _HELD = ("edge_index", "edge_type", "edge_weight", "role")
@@ -87,6 +87,7 @@ def to_ogb(
     if enriched is not None and not torch.equal(enriched.mixture.float().to(enriched.mixture.dtype), enriched.mixture):
         raise DataError("OGB writes float32, which does not hold these posteriors exactly; convert them to float32.")
     folder = Path(folder).resolve()
+    check_replaceable(folder, "meta.json", "a set of OGB")
     with atomic_folder(folder) as out, _ogb():
         from ogb.io import DatasetSaver
 

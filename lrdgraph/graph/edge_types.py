@@ -110,12 +110,12 @@ def join_types(
     plain = {edge_type: edges for edge_type, edges in typed.items() if not (has_latent and edge_type == MIXED)}
     shift = {"item": 1, "attribute": len(items) + 1}
     known = RelationVocabulary.from_json(relations)
+    new = dict.fromkeys(name for _, name, _ in plain if name not in known)
+    known = known.add(*(Relation(name, _kind(plain, name)) for name in new))
     device = next((edges.index.device for edges in typed.values()), torch.device("cpu"))
     none = torch.empty(0, dtype=torch.int64, device=device)
     index, kinds, weight = [none.expand(2, 0)], [none], [none.float()]
     for (source, name, destination), edges in plain.items():
-        if name not in known:
-            known = known.add(Relation(name, _kind(plain, name)))
         count = edges.index.shape[1]
         index.append(edges.index + torch.tensor([[shift[source]], [shift[destination]]], device=device))
         kinds.append(torch.full((count,), known.index(name), device=device))

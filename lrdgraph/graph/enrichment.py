@@ -83,7 +83,7 @@ def enrich(
     if mixture.dim() != 2 or mixture.shape[0] != pairs.shape[1]:
         raise DataError(f"The posterior of {pairs.shape[1]} pairs must be (P, K); got {tuple(mixture.shape)}.")
     # a sum is not finite where any of its numbers is not, and needs no table of answers
-    if not bool(torch.isfinite(mixture.detach().sum())):
+    if not bool(torch.isfinite(mixture.detach().sum(dtype=torch.promote_types(mixture.dtype, torch.float32)))):
         raise DataError("The posterior of a candidate pair is not finite; check the language vectors for NaN.")
     if min_weight > 0:
         mixture = torch.where(mixture >= min_weight, mixture, torch.zeros_like(mixture))

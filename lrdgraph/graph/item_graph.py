@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lrdgraph.errors import DataError
 from lrdgraph.graph.relations import RelationVocabulary
-from lrdgraph.storage import atomic_folder, read_json, settle_folder, write_json
+from lrdgraph.storage import atomic_folder, check_replaceable, read_json, settle_folder, write_json
 from lrdgraph.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -113,8 +113,13 @@ class ItemGraph:
         )
 
     def save(self, folder: Path | str) -> Path:
-        """Write ``graph.safetensors`` and ``graph.json`` to ``folder``, replacing what stands there."""
+        """Write ``graph.safetensors`` and ``graph.json`` to ``folder``, replacing a graph that stands there.
+
+        Raises:
+            ConfigError: ``folder`` is a file, or holds other files than those of a graph.
+        """
         folder = Path(folder)
+        check_replaceable(folder, "graph.json", "a graph")
         with atomic_folder(folder) as out:
             tensors = {k: getattr(self, k).contiguous() for k in ("edge_index", "edge_type", "edge_weight")}
             save_file(tensors, out / "graph.safetensors")

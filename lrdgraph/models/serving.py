@@ -25,7 +25,7 @@ from lrdgraph.models.base import Recommender
 from lrdgraph.models.inner_product import InnerProduct, inner_product
 from lrdgraph.models.recommend import Recommendation, evaluating, recommend
 from lrdgraph.models.request import allowed_items
-from lrdgraph.storage import atomic_folder, read_json, settle_folder, write_json
+from lrdgraph.storage import atomic_folder, check_replaceable, read_json, settle_folder, write_json
 
 Kind = Literal["flat", "ivf", "hnsw"]
 FORMAT = 1
@@ -102,7 +102,12 @@ class ItemIndex:
         return by_row(row, item, len(batch))
 
     def save(self, folder: Path | str) -> None:
-        """Write ``index.faiss`` and ``index.json`` into a folder that replaces what was there."""
+        """Write ``index.faiss`` and ``index.json`` to ``folder``, replacing an index that stands there.
+
+        Raises:
+            ConfigError: ``folder`` is a file, or holds other files than those of an index.
+        """
+        check_replaceable(Path(folder), "index.json", "an index")
         faiss = need_faiss()
         with atomic_folder(Path(folder)) as out:
             faiss.write_index(self._found, str(out / "index.faiss"))

@@ -77,7 +77,7 @@ CASES = [
     Case("option unknown", "prepare {shop} --option nmae=x " + NEW, ("no option 'nmae'", "did you mean 'name'?")),
     Case("option of the wrong type", "prepare {shop} --option name=4 " + NEW, ("Option 'name' of format 'tables'", "got 4")),
     Case("option malformed", "prepare {shop} --option name " + NEW, ("'name' is not of the form key=value",)),
-    Case("out holds other files", "prepare {shop} --out {tmp}/mine", ("holds files that are no corpus",), folder_of_mine),
+    Case("out holds other files", "prepare {shop} --out {tmp}/mine", ("holds files that are not a corpus",), folder_of_mine),
     Case("out is a file", "prepare {shop} --out {experiment}", ("is a file",)),
     Case("encode what is missing", "encode {tmp}/nowhere", ("nowhere does not exist",)),
     Case("encode given vectors", "encode {shop} --config {experiment}", ("no text is encoded",)),

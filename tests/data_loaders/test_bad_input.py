@@ -244,7 +244,7 @@ CASES = [
     Case("gzip damaged", G, put("meta_Pens.json.gz", b"\x1f\x8bjunk"), ("meta_Pens.json.gz breaks off or is damaged",)),
     Case("seconds for milliseconds", J, swap("Pens.jsonl", "1588615855970", "1588615855"), ("Pens.jsonl, line 1", "not seconds")),
     Case("no header", C, swap("Pens.train.csv", "user_id,", "bob,"), ("Pens.train.csv, line 1", "'user_id'")),
-    Case("cells of a split", C, swap("Pens.test.csv", "bob,cup", "bob,cup,4"), ("Pens.test.csv, line 3: 'timestamp' is '3.0'",)),
+    Case("cells of a split", C, swap("Pens.test.csv", "bob,cup", "bob,cup,4"), ("Pens.test.csv, line 3 has 6 cells, expected 5",)),
     Case("first line of a split", C, swap("Pens.test.csv", "ann,pad,5.0", "ann,pad"), ("Pens.test.csv, line 2",)),
     Case("time in a split", C, swap("Pens.valid.csv", "1588615860070", "later"), ("Pens.valid.csv, line 2: 'timestamp' is 'later'",)),
     Case("seconds in a split", C, swap("Pens.valid.csv", "1588615856020", "1588615856"), ("Pens.valid.csv, line 3", "not seconds")),

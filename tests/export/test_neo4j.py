@@ -63,7 +63,7 @@ def test_any_text_comes_back(ids, tmp_path_factory):
 
 def test_a_folder_of_other_files_is_refused(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ConfigError, match="holds files that are no such export; name a new or empty folder"):
+    with pytest.raises(ConfigError, match="holds files that are not an export for Neo4j; name a new or empty folder"):
         export_neo4j(enriched(), tmp_path, provenance={})
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
     for _ in range(2):

@@ -106,11 +106,9 @@ def test_no_triples_and_relations_without_triples() -> None:
     assert edges(named) == {"empty": [], "r": [(1, 2, 1.0)], "r^-1": [(2, 1, 1.0)]}
 
 
-def test_a_taken_name_and_a_bad_weight_give_one_sentence() -> None:
+def test_a_taken_name_gives_one_sentence() -> None:
     with pytest.raises(DataError, match=r"'r\^-1' occurs more than once"):
         build_graph(corpus([(1, "r", 2), (1, "r^-1", 3)]))
-    with pytest.raises(DataError, match="not finite"):
-        build_graph(corpus([(1, "r", 2)], weight=[float("nan")]))
 
 
 def test_attribute_values_of_a_single_item_can_be_left_out() -> None:
@@ -152,3 +150,18 @@ def test_a_share_of_the_triples() -> None:
     assert torch.equal(build_graph(made, share=0.5).edge_index, build_graph(made, share=0.5).edge_index)
     with pytest.raises(ConfigError, match=r"share of triples to keep is 1\.5"):
         build_graph(made, share=1.5)
+
+
+def test_both_directions_are_kept_or_left_out_together() -> None:
+    rng = np.random.default_rng(0)
+    pairs = [(int(i), int(j)) for i, j in np.unique(rng.integers(1, 201, (2000, 2)), axis=0)]
+    apart = [(i, "sequel", j) for i, j in pairs] + [(j, "prequel", i) for i, j in pairs]
+    alike = [(i, "near", j) for i, j in {*pairs, *((j, i) for i, j in pairs)}]
+    made = corpus(apart + alike, items=200)
+    whole = build_graph(made)
+    assert kinds(whole) == {"sequel": "predefined", "prequel": "inverse", "near": "predefined"}
+    for share in (0.2, 0.5):
+        graph = build_graph(made, share=share)
+        assert kinds(graph) == kinds(whole)
+        for name, count in graph.edge_counts().items():
+            assert abs(count - share * whole.edge_counts()[name]) < 150

@@ -135,3 +135,28 @@ def test_from_the_command_line(tmp_path: Path, capsys) -> None:
     words = ["prepare", tmp_path / "interactions.csv", "--out", tmp_path / "corpus"]
     assert main([str(word) for word in (*words, "--triples", tmp_path / "kg.ttl", "--base", BASE)]) == 0
     assert "dropped: 3 literals" in capsys.readouterr().out
+
+
+def test_rdf_of_items_that_are_called_like_parts_of_an_export(tmp_path: Path) -> None:
+    base, ends = "https://s.example/", ("export-cable", "software/office", "relation/x", "corpus/1")
+    lines = [f"<{base}{end}> <{base}needs> <{base}pen> ." for end in ends]
+    for name in ("kg.nt", "kg.nt.gz"):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress("\n".join(lines).encode()) if name.endswith("gz") else "\n".join(lines).encode())
+        corpus = with_triples(shop(), path, base=base)
+        assert told(corpus) == [(end.removeprefix("relation/"), "needs", "pen") for end in ends]
+        assert corpus.dropped == {}
+    damaged = bytearray((tmp_path / "kg.nt.gz").read_bytes())
+    damaged[12:40] = bytes(28)
+    (tmp_path / "kg.nt.gz").write_bytes(damaged)
+    with pytest.raises(DataError, match="cannot be read"):
+        with_triples(shop(), tmp_path / "kg.nt.gz", base=base)
+
+
+def test_an_ontology_is_read_as_xml(tmp_path: Path) -> None:
+    path = tmp_path / "kg.owl"
+    path.write_text(
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:s="http://s/">'
+        '<rdf:Description rdf:about="http://s/pen"><s:needs rdf:resource="http://s/ink"/></rdf:Description></rdf:RDF>'
+    )
+    assert told(with_triples(shop(), path, base="http://s/")) == [("pen", "needs", "ink")]
