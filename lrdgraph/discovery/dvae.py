@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from lrdgraph.discovery.decoders import initial_relations, make_decoder
-from lrdgraph.discovery.encoders import PairEncoder, StandardText, make_encoder
+from lrdgraph.discovery.encoders import PairEncoder, PlainText, StandardText, check_text, make_encoder
 from lrdgraph.discovery.likelihood import base_measure, cumulative_popularity, draw_cumulative, log_likelihoods
-from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, published, straight_through
-from lrdgraph.errors import ConfigError, DataError
+from lrdgraph.discovery.objectives import DiscoveryLoss, elbo, guided, log_prior_of, published, straight_through
+from lrdgraph.errors import ConfigError
 from lrdgraph.nn.sparse_products import PairProduct, Pattern, block_size
 
 
@@ -92,7 +92,10 @@ class RelationDVAE(nn.Module):
         super().__init__()
         if estimator not in ("exact", "gumbel") or not 0 < temperature < inf:
             raise ConfigError("estimator must be 'exact' or 'gumbel', and temperature above 0.")
-        _check(text, num_latent, hidden_channels if estimator == "exact" else inf, beta, num_negatives, random_share)
+        check_text(text)
+        # a recommender's vectors have a width of their own, and a relation that is drawn needs no room beside others
+        most = hidden_channels if own_tables and estimator == "exact" else inf
+        _check(num_latent, most, beta, num_negatives, random_share)
         self.num_latent, self.hidden_channels, self.none_state = num_latent, hidden_channels, none_state
         self.beta, self.num_negatives, self.random_share = beta, num_negatives, random_share
         self.encoder_name, self.decoder_name = encoder, decoder
@@ -101,11 +104,12 @@ class RelationDVAE(nn.Module):
         half = text.dtype in (torch.float16, torch.bfloat16)
         self.register_buffer("text", text.detach() if half else text.detach().float(), persistent=False)
         self.register_buffer("log_popularity", base_measure(popularity, len(text) - 1), persistent=False)
-        self.register_buffer("log_prior", _log_weights(prior, self.num_states), persistent=False)
-        self.standard = StandardText(self.text[1:]) if standardise else nn.Identity()
+        self.register_buffer("log_prior", log_prior_of(prior, self.num_states), persistent=False)
+        self.standard = StandardText(self.text[1:]) if standardise else PlainText()
         self._cumulative = cumulative_popularity(self.log_popularity)
         self.encoder = make_encoder(encoder, text.shape[1], self.num_states, hidden_channels)
         self.prior_encoder = None
+        self.register_load_state_dict_pre_hook(_room_for_prior)
         self.decoder = make_decoder(decoder)
         self.project: nn.Linear | None = None
         self.item_vectors: nn.Parameter | None = None
@@ -331,20 +335,15 @@ class RelationDVAE(nn.Module):
         )
 
 
-def _log_weights(prior: Sequence[float] | None, states: int) -> Tensor:
-    weights = torch.ones(states) if prior is None else torch.as_tensor(prior, dtype=torch.float32)
-    if weights.shape != (states,) or not bool(((weights > 0) & weights.isfinite()).all()):
-        raise ConfigError(f"A prior needs {states} positive weights, one for each state; got {weights.tolist()}.")
-    return (weights / weights.sum()).log()
+def _room_for_prior(dvae: RelationDVAE, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Weights that hold a prior of each pair may be loaded into a model that has none yet."""
+    if dvae.prior_encoder is None and any(name.startswith(f"{prefix}prior_encoder.") for name in state):
+        dvae.keep_prior()
 
 
-def _check(text: Tensor, num_latent: int, most: float, beta: float, drawn: int | None, random_share: float) -> None:
-    if text.dim() != 2 or len(text) < 3:
-        raise DataError(f"Text must be (N + 1, T) with at least two items; got {tuple(text.shape)}.")
-    if not bool(torch.isfinite(text).all()):
-        row = int((~torch.isfinite(text)).any(1).nonzero()[0])
-        raise DataError(f"The language vector of item {row} holds NaN or infinity; encode the texts again.")
+def _check(num_latent: int, most: float, beta: float, drawn: int | None, random_share: float) -> None:
     if not 1 <= num_latent <= most:
-        raise ConfigError(f"num_latent is {num_latent}; it must lie between 1 and hidden_channels, {most}.")
+        bounds = "be 1 or more" if most == inf else f"lie between 1 and hidden_channels, {most}"
+        raise ConfigError(f"num_latent is {num_latent}; it must {bounds}.")
     if not (0 <= beta < inf and 0 <= random_share < inf) or (drawn is not None and drawn < 1):
         raise ConfigError("beta and random_share must be 0 or more and num_negatives 1 or more.")

@@ -15,11 +15,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from lrdgraph.errors import ConfigError, nearest
+from lrdgraph.errors import ConfigError, DataError, nearest
 from lrdgraph.nn.moments import MANY, column_moments
 
 ItemTerms = tuple[Tensor, ...]
 """What an encoder knows of each item alone; every tensor has one row for each item."""
+
+
+def check_text(text: Tensor) -> None:
+    """Refuse what are no language vectors ``(N + 1, T)``.
+
+    Raises:
+        DataError: the shape is another, or a number is not finite.
+    """
+    if text.dim() != 2 or len(text) < 3:
+        raise DataError(f"Text must be (N + 1, T) with at least two items; got {tuple(text.shape)}.")
+    if not bool(torch.isfinite(text).all()):
+        row = int((~torch.isfinite(text)).any(1).nonzero()[0])
+        raise DataError(f"The language vector of item {row} holds NaN or infinity; encode the texts again.")
 
 
 class StandardText(nn.Module):
@@ -49,6 +62,20 @@ class StandardText(nn.Module):
 
     def forward(self, text: Tensor) -> Tensor:
         return (text - self.mean).div_(self.scale)
+
+
+class PlainText(nn.Module):
+    """Language vectors as they are, in the precision of the weights they meet."""
+
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # goes with the module from one precision to another
+        self.register_buffer("weights", torch.empty(0), persistent=False)
+
+    def forward(self, text: Tensor) -> Tensor:
+        return text.to(self.weights.dtype)
 
 
 class PairEncoder(nn.Module, ABC):
@@ -158,6 +185,9 @@ class InteractionEncoder(PairEncoder):
 
 def _unary_factors(of_head: Tensor, of_tail: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Factors of ``a_s(i) + b_s(j)``: each term times one."""
+    # under autocast a term with a bias is float32 and one without is not
+    exact = torch.promote_types(of_head.dtype, of_tail.dtype)
+    of_head, of_tail = of_head.to(exact), of_tail.to(exact)
     ones, states = torch.ones_like(of_head), torch.eye(of_head.size(1), device=of_head.device, dtype=of_head.dtype)
     return torch.cat([of_head, ones], 1), torch.cat([ones, of_tail], 1), torch.cat([states, states], 1)
 

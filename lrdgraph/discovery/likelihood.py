@@ -145,9 +145,11 @@ def _sampled(
     score = decoder.score(head[:, None], relations, tail[:, None])  # (P, K)
 
     def log_probability(scores: Tensor, positive: Tensor) -> Tensor:
+        # thousands of exponentials are summed, which under autocast come in half precision
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         hit = (negatives == positive[:, None]).nonzero()
         mass: Tensor = _LogSumOfOthers.apply(scores, hit)
-        others = mass - torch.tensor(float(len(negatives))).log()
+        others = mass - torch.tensor(float(len(negatives)), dtype=mass.dtype).log()
         own = score + log_popularity[positive][:, None]
         return own - torch.logaddexp(own, others)
 

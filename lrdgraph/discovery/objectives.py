@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from lrdgraph import distributed
+from lrdgraph.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,18 @@ class DiscoveryLoss:
         factor = distributed.mean_factor(pairs, int((target > 0).sum()))
         terms = (getattr(self, field.name) for field in fields(self))
         return DiscoveryLoss(*(term * factor if pairs else term.new_zeros(()) for term in terms))
+
+
+def log_prior_of(weights: Sequence[float] | None, states: int) -> Tensor:
+    """``log p(r)`` ``(S,)`` from positive weights of the states, uniform where None.
+
+    Raises:
+        ConfigError: there is not one positive, finite weight for each state.
+    """
+    given = torch.ones(states) if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+    if given.shape != (states,) or not bool(((given > 0) & given.isfinite()).all()):
+        raise ConfigError(f"A prior needs {states} positive weights, one for each state; got {given.tolist()}.")
+    return (given / given.sum()).log()
 
 
 def elbo(

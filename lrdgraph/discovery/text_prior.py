@@ -79,11 +79,11 @@ def start_from_texts(dvae: RelationDVAE, pairs: Tensor) -> None:
         a, b = draw_items(dvae.log_popularity.cpu(), 2 * pairs.size(1), fixed).view(2, -1)
         products = torch.cat([y[i] * y[j], y[a] * y[b]]).numpy()
         near = LogisticRegression(max_iter=500).fit(products, np.repeat([1, 0], pairs.size(1)))
-        weight, bias = torch.from_numpy(near.coef_[0]).float(), float(near.intercept_[0])
+        weight, bias = torch.from_numpy(near.coef_[0]).to(y), float(near.intercept_[0])
         close = pairs[:, (y[i] * y[j]) @ weight + bias > math.log(ODDS)]
         means = (y[pairs] if close.size(1) < 100 * k else y[close]).mean(0)
         about = KMeans(k, n_init=10, random_state=0).fit(means.numpy())
-        centres = torch.from_numpy(about.cluster_centers_).float()  # (K, D)
+        centres = torch.from_numpy(about.cluster_centers_).to(y)  # (K, D)
         # the squared distance to a centre, less what all centres have in common, which no softmax sees
         slope, level = centres - centres.mean(0), centres.square().sum(1)
         level = level - level.mean()
@@ -126,7 +126,7 @@ def tables_from_texts(dvae: RelationDVAE, closeness: float = 8.0, spread: float 
 def _main_directions(text: Tensor, width: int) -> Tensor:
     """``(width, T)`` principal directions of ``(N, T)``, scaled so that ``Σ_d y_d²`` is 1 on average; zeros pad."""
     _, _, directions = torch.linalg.svd(text, full_matrices=False)
-    axes = torch.zeros(width, text.size(1))
+    axes = text.new_zeros(width, text.size(1))
     found = min(width, len(directions))
     axes[:found] = directions[:found]
     return axes / (text @ axes.T).square().sum(1).mean().sqrt().clamp(min=1e-6)

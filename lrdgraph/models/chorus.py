@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import torch
@@ -11,6 +11,8 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lrdgraph.errors import ConfigError, UnknownIdError
+from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.models.excitation import Excitations, ExcitationSettings, ExcitedRecommender, normal_density
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.registry import register
@@ -26,7 +28,8 @@ class ChorusSettings(ExcitationSettings):
 
     Attributes:
         complements, substitutes: names of relations that become what these become with time; all others fade.
-        group: the attribute relation whose values have kernels of their own; one kernel for all items without it.
+        group: the attribute relation whose values have kernels of their own; one kernel for all items without it. A
+            graph may lack the relations that are named by default, and no others.
         l2: as for matrix factorisation.
         margin: of the first stage, in squared distance.
         first_epochs, first_learning_rate, first_batch_size: of the first stage; no such stage with 0 epochs.
@@ -58,6 +61,9 @@ class Chorus(ExcitedRecommender):
 
     Source: Wang et al., *Make It a Chorus: Knowledge- and Time-aware Item Modeling for Sequential Recommendation*
     (SIGIR 2020), with the sizes of ReChorus. A bias of the person, which no ranking can tell, is left out.
+
+    Raises:
+        ConfigError: there is no graph, no edge joins two items, or the graph lacks a relation that is named.
     """
 
     Settings = ChorusSettings
@@ -68,6 +74,7 @@ class Chorus(ExcitedRecommender):
 
     def __init__(self, inputs: ModelInputs, settings: ChorusSettings) -> None:
         super().__init__(inputs, settings)
+        _check_names(inputs.need_graph(self.name), settings)
         names = [relation.name for relation in self.latest.relations]
         slow = torch.tensor([name in settings.complements for name in names])
         late = torch.tensor([name in settings.substitutes for name in names])
@@ -122,6 +129,17 @@ class Chorus(ExcitedRecommender):
         with torch.no_grad():
             for part, learnt in zip(made, (vectors, relations), strict=True):
                 part.copy_(learnt / settings.vector_rate)
+
+
+def _check_names(graph: ItemGraph, settings: ChorusSettings) -> None:
+    for field in fields(settings):
+        if field.name in ("complements", "substitutes", "group") and field.default != getattr(settings, field.name):
+            named = getattr(settings, field.name)
+            for name in (named,) if isinstance(named, str) else named:
+                try:
+                    graph.relations.index(name)
+                except UnknownIdError as error:
+                    raise ConfigError(f"[model] {field.name}: {error}") from None
 
 
 def _groups(inputs: ModelInputs, relation: str) -> tuple[Tensor, int]:

@@ -83,4 +83,9 @@ def _more_items(graph: ItemGraph, items: Vocabulary) -> ItemGraph:
 
 
 def _rows_added(old: Tensor, new: Tensor, count: int) -> Tensor:
-    return old if old.shape == new.shape else torch.cat([old, old.new_zeros(count, *old.shape[1:])])
+    """``old`` with zeros for ``count`` items, in the dimension that runs over items."""
+    for dim, (before, after) in enumerate(zip(old.shape, new.shape, strict=True)):
+        if before != after:
+            shape = (*old.shape[:dim], count, *old.shape[dim + 1 :])
+            return torch.cat([old, old.new_zeros(shape)], dim)
+    return old

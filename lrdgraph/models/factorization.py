@@ -79,7 +79,11 @@ class PersonalRecommender(Recommender):
 
 
 def every_event(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Row, column and item ``(P,)`` of all events of a training batch; the last targets stand in column ``L``."""
+    """Row, column and item ``(P,)`` of all events of a training batch; the last targets stand in column ``L``.
+
+    Of a person with several windows, the event between two is the last of one and the first of the next, and is learnt
+    twice.
+    """
     assert batch.target is not None
     items = torch.cat([batch.history, batch.target[:, -1:]], dim=1)
     row, column = items.nonzero(as_tuple=True)

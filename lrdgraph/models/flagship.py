@@ -96,7 +96,7 @@ class Flagship(SequentialRecommender):
         if self.touches and settings.loss != "shared-cross-entropy":
             raise ConfigError("A fanout needs negatives that a step shares; set loss to 'shared-cross-entropy'.")
         self.warming_up = False
-        self.unseen = UnseenItems(inputs.had[0], inputs.had[1], n)
+        self.unseen = UnseenItems(inputs.had[0], inputs.had[1], n) if settings.objective == "published" else None
         self.register_buffer("pairs", pairs, persistent=False)
         self.register_buffer("lasting", kept, persistent=False)
         self.pattern = None if self.touches else Pattern.of(pairs[0], pairs[1], n + 1, n + 1)
@@ -289,6 +289,7 @@ class Flagship(SequentialRecommender):
     def _discovery_loss(self, discovery: RelationDVAE, batch: Batch, target: Tensor, raw: Tensor) -> DiscoveryLoss:
         latent = self.relations[self.num_predefined :]
         if self.settings.objective == "published":
+            assert self.unseen is not None
             negative = self.unseen(batch.user, batch.history.size(1))
             return discovery.published_loss(batch.history, target[:, -1], negative, raw, latent, skip_first=False)
         i, j = batch_pairs(batch.history, target, distributed.part(self.settings.discovery_pairs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from lrdgraph.discovery.dvae import RelationDVAE
@@ -9,7 +11,38 @@ from lrdgraph.discovery.encoders import StandardText
 from lrdgraph.discovery.fit import discover
 from lrdgraph.discovery.pairs import history_pairs
 from lrdgraph.discovery.text_prior import start_from_texts
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.inputs import ModelInputs
+
+if TYPE_CHECKING:
+    from lrdgraph.models.flagship_settings import FlagshipSettings
+    from lrdgraph.models.latent_relations import LatentSettings
+
+
+def check_first(settings: LatentSettings | FlagshipSettings) -> None:
+    """Refuse settings under which discovery cannot be trained first, or nobody would read what it finds.
+
+    Raises:
+        ConfigError: what to change.
+    """
+    if settings.discovery_training != "first":
+        return
+    if settings.objective == "published":
+        raise ConfigError(
+            "Discovery that is trained first is trained by the ELBO; set objective to 'elbo', or discovery_training to "
+            "'joint'."
+        )
+    if not getattr(settings, "read_posterior", True):
+        raise ConfigError(
+            "Discovery that is trained first gives the posterior alone; set read_posterior to true, or "
+            "discovery_training to 'joint'."
+        )
+    exact = getattr(settings, "estimator", "exact") == "exact"
+    if exact and settings.num_latent > settings.discovery_channels:
+        raise ConfigError(
+            f"Discovery that is trained first needs discovery_channels of num_latent, {settings.num_latent}, or more; "
+            f"it is {settings.discovery_channels}."
+        )
 
 
 def train_first(dvae: RelationDVAE, inputs: ModelInputs, epoch: int, passes: int = 10) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lrdgraph.errors import ConfigError
 from lrdgraph.nn.moments import MANY, column_moments
 from lrdgraph.nn.rows import take_rows
 
@@ -26,6 +27,9 @@ class ItemEncoder(nn.Module):
         hidden_channels: ``D``.
         dropout: on the language vectors.
         use_id: whether there are free vectors at all.
+
+    Raises:
+        ConfigError: neither text nor free vectors are wanted.
     """
 
     seen: Tensor
@@ -37,6 +41,8 @@ class ItemEncoder(nn.Module):
         self, popularity: Tensor, text: Tensor | None, hidden_channels: int, dropout: float = 0.0, use_id: bool = True
     ) -> None:
         super().__init__()
+        if text is None and not use_id:
+            raise ConfigError("Items have neither text nor free vectors; set text or use_id.")
         self.register_buffer("seen", (popularity > 0).float()[:, None], persistent=False)
         half = text is not None and text.dtype in (torch.float16, torch.bfloat16)
         self.register_buffer("text", text if text is None or half else text.float(), persistent=False)

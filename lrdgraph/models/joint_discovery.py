@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.errors import ConfigError
+from lrdgraph.models.frozen import check_first
 from lrdgraph.models.inputs import ModelInputs
 
 if TYPE_CHECKING:
@@ -28,8 +30,9 @@ def check_settings(settings: FlagshipSettings) -> None:
         raise ConfigError("The published objective has no 'none' state; set none_state to false.")
     if settings.latent != "discovered":
         return
-    if not settings.decoder_scale > 0:
-        raise ConfigError(f"decoder_scale is {settings.decoder_scale}; it must be above 0.")
+    if not 0 < settings.decoder_scale < inf:
+        raise ConfigError(f"decoder_scale is {settings.decoder_scale}; it must be above 0 and finite.")
+    check_first(settings)
     if settings.discovery_prior == "texts" and (settings.encoder != "interaction" or settings.objective == "published"):
         raise ConfigError(
             "A prior from texts needs the interaction encoder and the ELBO; set discovery_prior to 'uniform'."

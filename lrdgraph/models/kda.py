@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge
 from torch import Tensor
 
 from lrdgraph.batch import Batch
@@ -24,7 +25,7 @@ class KDASettings(RelationAwareSettings):
         time: ``"request"`` reads the time up to the request, ``"history"`` up to the last event.
     """
 
-    frequency_points: int = 64
+    frequency_points: Annotated[int, Ge(0)] = 64
     decay_start: Literal["one", "random"] = "one"
     time: Literal["request", "history"] = "request"
 

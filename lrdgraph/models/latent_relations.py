@@ -14,6 +14,7 @@ from lrdgraph.discovery.decoders import initial_relations
 from lrdgraph.discovery.dvae import RelationDVAE
 from lrdgraph.discovery.objectives import DiscoveryLoss
 from lrdgraph.discovery.pairs import batch_pairs
+from lrdgraph.models.frozen import check_first
 from lrdgraph.models.inputs import ModelInputs, discovery_text
 
 
@@ -59,10 +60,14 @@ class LatentRelations(nn.Module):
         settings: with ``num_latent`` above 0.
         num_rows: rows of the model's relation table before the latent ones, the virtual one included.
         model: who asks, for messages.
+
+    Raises:
+        ConfigError: there are no texts, or settings contradict each other.
     """
 
     def __init__(self, inputs: ModelInputs, settings: LatentSettings, num_rows: int, model: str) -> None:
         super().__init__()
+        check_first(settings)
         self.settings, self.num_rows = settings, num_rows
         published = settings.objective == "published"
         self.dvae = RelationDVAE(

@@ -25,7 +25,7 @@ from lrdgraph.nn.relational_attention import RelationMixer, relational_attention
 CANDIDATES_AT_ONCE = 704
 """Scored together by a thread: seven lists of a hundred, whose summaries a cache about holds."""
 PAIRS_LOOKED_AT = 10_000
-"""Pairs of events by which the use of states is measured, about half of them of one user."""
+"""Pairs of neighbouring events of one user by which the use of states is measured."""
 
 
 @dataclass(frozen=True)
@@ -229,11 +229,13 @@ class RelationAware(Recommender):
         return (table[triples.head] * between[:, None] * table[triples.tail]).sum(-1)
 
     def relation_usage(self) -> Usage | None:
-        """How the states are used by neighbouring events of training."""
+        """How the states are used by neighbouring events of training; None where no user has two of them."""
         if self.latent is None:
             return None
-        user, item, _ = self.inputs.events[:, self.inputs.events[0].argsort(stable=True)[: 2 * PAIRS_LOOKED_AT]]
-        together = user[1:] == user[:-1]
-        i, j = (side[together].to(self.bias.device) for side in (item[:-1], item[1:]))
+        user, item, _ = self.inputs.events[:, self.inputs.events[0].argsort(stable=True)]
+        first = (user[1:] == user[:-1]).nonzero().squeeze(1)[:PAIRS_LOOKED_AT]
+        if not len(first):
+            return None
+        i, j = (item[at].to(self.bias.device) for at in (first, first + 1))
         with torch.no_grad():
             return usage(self.latent.dvae.state_posterior(i, j))

@@ -139,10 +139,10 @@ def sampled_terms(model: Flagship, shared: SharedNegatives, batch: Batch, target
     asked = seeds[:0] if edges is None else edges.edge
     nodes: Tensor | None
     if model.around is None:
-        mixture = model.mixture()
-        vectors, weights = model.vectors_from(mixture), mixture.index_select(0, asked)
+        mixture, x = model.mixture(), model.items()
+        vectors, weights = model.vectors_from(mixture, x), mixture.index_select(0, asked)
         seeds, nodes = torch.arange(len(vectors), device=seeds.device), None
-        raw = torch.cat([model.items(), model.attribute_vectors])
+        raw = torch.cat([x, model.attribute_vectors])
     else:
         sub = model.around.around(seeds[1:])
         needed = [

@@ -169,9 +169,9 @@ class SequentialRecommender(Recommender):
     def rank_loss(self, batch: Batch, vectors: Tensor, evidence: Evidence | None = None) -> Tensor:
         """The loss of the settings, mean over all positions of the batch that have a target.
 
-        Cross-entropy over a catalogue so large that ``P × N`` is above 64 million goes through a part of the positions
-        at a time, and again backwards. A sampled loss holds the vectors of targets and negatives,
-        ``P × (1 + C) × D``; with evidence all scores.
+        Cross-entropy over the catalogue holds the logits of a block of positions at a time, and takes the gradient on
+        the way (:func:`lrdgraph.nn.catalogue_loss.catalogue_cross_entropy`). A sampled loss holds the vectors of
+        targets and negatives, ``P × (1 + C) × D``; with evidence all scores.
 
         Args:
             batch: training histories.

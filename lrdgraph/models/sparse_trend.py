@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lrdgraph.models.trend import DAY, RecentPopularity
+from lrdgraph.models.trend import RecentPopularity
+from lrdgraph.nn.time import DAY
 
 LARGEST_TABLE = 200_000_000
 """Entries above which no table of steps × items × half-lives is made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-DAY = 86_400
+from lrdgraph.nn.time import DAY
 
 
 class RecentPopularity(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lrdgraph.errors import ConfigError
 from lrdgraph.nn.relation_layers import LANES, load_relation_layers, relation_layers
 
 
@@ -114,6 +115,9 @@ class RelationMixer(nn.Module):
         num_heads: divides ``D``.
         dropout: in each layer.
         pooling: ``"average"`` or ``"max"``.
+
+    Raises:
+        ConfigError: the heads do not divide ``D``.
     """
 
     def __init__(
@@ -125,6 +129,8 @@ class RelationMixer(nn.Module):
         pooling: Literal["average", "max"] = "average",
     ) -> None:
         super().__init__()
+        if hidden_channels % num_heads:
+            raise ConfigError(f"num_heads={num_heads} must divide hidden_channels={hidden_channels}; change one.")
         d = hidden_channels
         self.num_layers, self.num_heads, self.dropout, self.pooling = num_layers, num_heads, dropout, pooling
         self.attend = nn.Linear(d, 3 * d, bias=False)  # queries, keys and values, one below the other

@@ -115,7 +115,8 @@ class RelationalAttentionConv(RelationalLayer):
         alpha = segment_softmax(score, mass, destination, number)
         kept = F.dropout(alpha, self.dropout, self.training)
         out = keys.new_zeros(number, self.heads * self.out_channels)
-        out = out.index_add(0, destination, (kept[:, :, None] * keys).flatten(1))
+        # under autocast the attention is float32 and the keys are not
+        out = out.index_add(0, destination, (kept[:, :, None] * keys).flatten(1).to(out.dtype))
         if not self.concat:
             out = out.view(number, self.heads, self.out_channels).mean(1)
         if given.x_root is not None:

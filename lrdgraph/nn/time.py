@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-DAY = 86_400.0
+DAY = 86_400
 
 
 def log_days(seconds: Tensor) -> Tensor:
@@ -19,7 +19,7 @@ class GapEmbedding(nn.Module):
     """A vector for a gap in time, by logarithmic bin.
 
     Bins are ``floor(scale · log(1 + days))``; with the default of 24 bins and ``scale`` 3 the last begins at about
-    2,100 days, so that every gap of one day or less than a week keeps a bin of its own.
+    2,100 days, and gaps of 0 to 7 days have the bins 0, 2, 3, 4, 4, 5, 5 and 6.
 
     Shapes: ``(...)`` seconds → ``(..., D)``.
     """

@@ -58,10 +58,12 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 1, "evaluate_every": 1}
-        least |= {"patience": 0, "clip": 0, "weight_decay": 0, "seed": 0, "max_minutes": 0}
+        least |= {"patience": 0, "clip": 0, "weight_decay": 0, "max_minutes": 0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise ConfigError(f"[training] {name} is {getattr(self, name)}; it must be at least {bound}.")
+        if not 0 <= self.seed < 2**43:  # chance of an epoch follows from 2^20 times it, in 64 bits with a sign
+            raise ConfigError(f"[training] seed is {self.seed}; it must be at least 0 and below 2^43, {2**43}.")
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"[training] learning_rate is {self.learning_rate}; it must be a number above 0.")
         if not (0 <= self.warmup < 1 and 0 <= self.average < 1):

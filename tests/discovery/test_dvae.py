@@ -57,6 +57,17 @@ def test_a_pattern_has_the_posterior_of_its_pairs(encoder: str) -> None:
         torch.testing.assert_close(dvae.pattern_posterior(pattern), dvae.state_posterior(I, J))
 
 
+@pytest.mark.parametrize("encoder", encoder_names())
+def test_a_pattern_under_autocast(encoder: str) -> None:
+    dvae = made(encoder=encoder)
+    pattern = Pattern.of(I, J, ITEMS + 1, ITEMS + 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = dvae.pattern_posterior(pattern)
+    rough.square().sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == p.dtype for p in dvae.encoder.parameters())
+    torch.testing.assert_close(rough.float(), dvae.pattern_posterior(pattern), atol=0.02, rtol=0.05)
+
+
 @pytest.mark.parametrize("none_state", [True, False])
 def test_many_pairs_pass_in_blocks(none_state: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrdgraph.discovery.dvae.block_size", lambda: 3)
@@ -204,6 +215,13 @@ def test_settings_out_of_range(settings: dict[str, Any], sentence: str) -> None:
     assert sentence in str(caught.value)
 
 
+def test_as_many_relations_as_a_recommender_likes_where_tables_are_its_own() -> None:
+    dvae = RelationDVAE(texts(), 9, 2, own_tables=False)
+    assert torch.isfinite(dvae.loss(I, J, torch.randn(ITEMS + 1, 4), torch.randn(9, 4)).total)
+    with pytest.raises(ConfigError, match=r"num_latent is 0; it must be 1 or more\."):
+        RelationDVAE(texts(), 0, 2, own_tables=False)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_text_that_is_no_number(value: float) -> None:
     text = texts()
@@ -243,9 +261,14 @@ def test_posteriors_by_ends_and_of_half_precision_texts(encoder: str, none_state
     dvae = RelationDVAE(text, 3, 8, encoder=encoder, none_state=none_state)
     i, j = torch.tensor([1, 1, 8, 3]), torch.tensor([2, 8, 1, 3])
     torch.testing.assert_close(dvae.ends_posterior(i, j), dvae.posterior(i, j))
-    half = RelationDVAE(text.half(), 3, 8, encoder=encoder, none_state=none_state)
-    half.load_state_dict(dvae.state_dict())
-    torch.testing.assert_close(half.posterior(i, j), dvae.posterior(i, j), rtol=1e-2, atol=1e-2)
+    for standardise in (True, False):
+        same = {"encoder": encoder, "none_state": none_state, "standardise": standardise}
+        dvae, half = RelationDVAE(text, 3, 8, **same), RelationDVAE(text.half(), 3, 8, **same)
+        half.load_state_dict(dvae.state_dict())
+        torch.testing.assert_close(half.posterior(i, j), dvae.posterior(i, j), rtol=1e-2, atol=1e-2)
+        assert half.text.dtype == torch.float16
+        half.loss(i, j).total.backward()
+        assert half.double().posterior(i, j).dtype == torch.float64
 
 
 def test_a_loss_on_a_few_items_is_the_loss_on_all_of_them() -> None:

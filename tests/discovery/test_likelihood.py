@@ -121,3 +121,22 @@ def test_the_sampled_normaliser_has_no_bias(tables: tuple[Tensor, Tensor, Tensor
         assert float(sampled.max()) <= 0
         total += (own - sampled).exp()
     torch.testing.assert_close(total / 2000, (own - whole).exp(), rtol=0.03, atol=0)
+
+
+def test_a_sample_under_autocast_is_summed_in_float32() -> None:
+    torch.manual_seed(0)
+    items, relations, many = torch.randn(200, 16) / 2, torch.randn(3, 16), torch.randint(1, 200, (512,))
+    i, j = torch.randint(1, 200, (2, 64))
+    exact = log_likelihoods(make_decoder("distmult"), items, relations, i, j, base_measure(None, 199), many)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = log_likelihoods(make_decoder("distmult"), items, relations, i, j, base_measure(None, 199), many)
+    for found, expected in zip(rough, exact, strict=True):
+        assert found.dtype == torch.float32
+        assert float((found - expected).abs().mean()) < 2e-3
+
+
+def test_in_double_precision_the_size_of_a_sample_is_exact() -> None:
+    nothing, i = torch.zeros(6, 2, dtype=torch.float64), torch.tensor([1])
+    uniform = torch.full((6,), 0.2, dtype=torch.float64).log()
+    found, _ = log_likelihoods(make_decoder("distmult"), nothing, nothing[:1], i, i, uniform, torch.tensor([2, 3, 4]))
+    assert float(found) == pytest.approx(math.log(0.2 / (0.2 + 1)), abs=1e-15)

@@ -94,6 +94,20 @@ def test_the_prior_is_saved_with_the_weights() -> None:
     assert torch.equal(other.prior_encoder.both, saved["prior_encoder.both"])
     bare = RelationDVAE(texts(), TOPICS, 8, own_tables=False)
     assert not any(name.startswith("prior_encoder") for name in bare.state_dict())
+    torch.nn.ModuleList([bare]).load_state_dict({f"0.{key}": value for key, value in saved.items()})
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in bare.state_dict().items())
+    assert not any(p.requires_grad for p in bare.prior_encoder.parameters())  # type: ignore[union-attr]
+
+
+def test_in_double_precision_the_start_is_the_same() -> None:
+    i, j = pairs(500)
+    torch.manual_seed(0)
+    dvae = RelationDVAE(texts(), TOPICS, 8, own_tables=False).double()
+    start_from_texts(dvae, pairs())
+    with torch.no_grad():
+        found, expected = dvae.state_posterior(i, j), started().state_posterior(i, j)
+    assert found.dtype == torch.float64
+    assert adjusted_rand_score(found.argmax(1), expected.argmax(1)) > 0.95
 
 
 def test_a_prior_of_each_pair_worked_by_hand() -> None:

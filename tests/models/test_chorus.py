@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.chorus import Chorus
 from lrdgraph.models.excitation import Excitations
 from lrdgraph.models.inputs import ModelInputs
@@ -111,3 +112,20 @@ def test_events_of_a_graph_without_values_have_one_kernel() -> None:
     between = (graph.edge_index <= 24).all(0)
     parts = {k: getattr(graph, k)[..., between] for k in ("edge_index", "edge_type", "edge_weight")}
     assert made(replace(inputs, graph=replace(graph, **parts)), group="colour").rate.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "named", "close"),
+    [
+        ("complements", ("neads",), "needs"),
+        ("substitutes", ("needs", "neads"), "needs"),
+        ("group", "color", "colour"),
+    ],
+)
+def test_a_relation_that_the_graph_lacks_is_refused_with_the_nearest(setting: str, named: object, close: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\[model\] {setting}: .* \(did you mean '{close}'\?\)"):
+        made(**{setting: named})
+
+
+def test_a_graph_may_lack_the_relations_that_are_named_by_default() -> None:
+    made(complements=("complement",), substitutes=("substitute",), group="category")

@@ -274,3 +274,10 @@ def test_recurrent_and_without_any_edge_it_is_gru4rec_with_texts_times_and_trend
     assert (missing, set(extra)) == ([], {"relations", "attribute_vectors"})
     with torch.no_grad():
         assert torch.equal(ours.score(requests()), plain.score(requests()))
+
+
+def test_unseen_items_are_for_the_published_objective_alone() -> None:
+    plain = flagship()
+    published = flagship(objective="published", none_state=False, discovery_prior="uniform")
+    assert (plain.unseen is None, published.unseen is None) == (True, False)
+    assert not any(name.startswith("unseen") for name in (*plain.state_dict(), *published.state_dict()))

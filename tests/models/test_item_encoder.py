@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lrdgraph.errors import ConfigError
 from lrdgraph.models.item_encoder import ItemEncoder
 
 COUNTS = torch.tensor([0.0, 3.0, 0.0, 1.0])
@@ -63,3 +64,8 @@ def test_dropout_acts_on_texts_in_training_alone() -> None:
 
 def test_one_item_has_a_vector() -> None:
     assert ItemEncoder(torch.tensor([0.0, 3.0]), torch.tensor([[0.0, 0.0], [1.0, 2.0]]), 4)().isfinite().all()
+
+
+def test_an_item_of_which_nothing_is_known_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"neither text nor free vectors; set text or use_id\."):
+        ItemEncoder(COUNTS, None, 3, use_id=False)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,3 +120,25 @@ def lessons_of_last():  # type: ignore[no-untyped-def]
     assert batch.target is not None
     batch.target[:, :-1] = 0
     return batch
+
+
+def test_the_use_of_relations_is_measured_beyond_people_with_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrdgraph.models.relation_aware.PAIRS_LOOKED_AT", 4)
+    inputs, alone = shop.inputs(), torch.arange(1, 9)
+    user, item, time = inputs.events
+    single = torch.stack([alone, alone, torch.zeros_like(alone)])
+    later = torch.cat([single, torch.stack([user + 8, item, time])], dim=1)
+    model = build_model("kda", replace(inputs, events=later, num_users=inputs.num_users + 8), TINY)
+    found = model.relation_usage()
+    assert found is not None
+    assert all(math.isfinite(value) for value in model.diagnostics().values())
+    before = kda()  # without the eight, the same four pairs come first
+    before.latent.load_state_dict(model.latent.state_dict())  # type: ignore[union-attr]
+    assert before.relation_usage() == found
+
+
+def test_without_two_events_of_one_person_there_is_nothing_to_measure() -> None:
+    inputs = shop.inputs()
+    single = torch.stack([torch.arange(1, 9), torch.arange(1, 9), torch.arange(8)])
+    model = build_model("kda", replace(inputs, events=single), TINY)
+    assert (model.relation_usage(), model.diagnostics(), model.warnings()) == (None, {}, [])

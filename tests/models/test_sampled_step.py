@@ -186,3 +186,11 @@ def test_texts_in_half_precision_stay_so_and_say_the_same() -> None:
 def test_a_fanout_needs_shared_negatives() -> None:
     with pytest.raises(ConfigError, match="set loss to 'shared-cross-entropy'"):
         flagship(fanout=3, loss="cross-entropy")
+
+
+@pytest.mark.parametrize("values", [{}, {"knowledge_weight": 0.5}, {"discovery_weight": 0.0}], ids=str)
+def test_a_step_on_the_whole_graph_makes_the_vectors_of_items_once(values: dict[str, Any]) -> None:
+    model, calls = flagship(**values), []
+    model.items.register_forward_hook(lambda *_: calls.append(1))
+    model.loss(lessons())
+    assert len(calls) == 1

@@ -7,7 +7,8 @@ import torch
 
 from lrdgraph.models import sparse_trend
 from lrdgraph.models.sparse_trend import SparseRecentPopularity, recent_popularity
-from lrdgraph.models.trend import DAY, RecentPopularity
+from lrdgraph.models.trend import RecentPopularity
+from lrdgraph.nn.time import DAY
 
 
 def events(number: int = 400, items: int = 12) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrdgraph.models.trend import DAY, RecentPopularity
+from lrdgraph.models.trend import RecentPopularity
+from lrdgraph.nn.time import DAY
 
 WEEK = 7 * DAY
 

@@ -153,3 +153,14 @@ def test_bad_settings_give_one_sentence() -> None:
 def test_what_is_drawn_is_a_tensor_of_each_type() -> None:
     found: dict[str, Tensor] = layer()(**graph())
     assert list(found) == NODE_TYPES
+
+
+@pytest.mark.parametrize("heads", [0, 2])
+def test_under_autocast(heads: int) -> None:
+    conv, given = layer(heads=heads).float(), graph()
+    floats = ("x_dict", "edge_weight_dict", "mixture_dict")
+    given |= {name: {key: value.float() for key, value in given[name].items()} for name in floats}
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = conv(**given)
+    for name, exact in conv(**given).items():
+        torch.testing.assert_close(rough[name].float(), exact, atol=0.1, rtol=0.1)

@@ -184,3 +184,14 @@ def test_compiled_gives_the_same_numbers() -> None:
 
     for got, expected in zip(found(torch.compile(conv, backend="aot_eager")), found(conv), strict=True):
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("composition", COMPOSITIONS)
+def test_under_autocast(composition: str) -> None:
+    x, edges = random_edges()
+    conv, x, edges = layer(composition=composition).float(), x.float(), single(edges)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = conv(x, **edges)
+    rough.float().sum().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in conv.parameters())
+    torch.testing.assert_close(rough.float(), conv(x, **edges), atol=0.1, rtol=0.1)

@@ -33,6 +33,12 @@ def test_a_day_has_bin_two_and_centuries_the_last() -> None:
     assert [bin_of(embedding, days * DAY) for days in (-3, 0, 1, 2_000, 2_200, 99_999)] == [0, 0, 2, 22, 23, 23]
 
 
+def test_bins_of_the_days_of_a_week_are_those_that_are_told() -> None:
+    bins = [bin_of(GapEmbedding(4), days * DAY) for days in range(8)]
+    said = "0 to 7 days have the bins " + ", ".join(map(str, bins[:-1])) + f" and {bins[-1]}."
+    assert said in " ".join((GapEmbedding.__doc__ or "").split())
+
+
 def test_kernel_by_hand() -> None:
     kernel = DecayKernel(2)
     with torch.no_grad():

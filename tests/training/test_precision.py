@@ -13,6 +13,8 @@ from lrdgraph.splits import split
 from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.trainer import train
 from tests.models import shop
+from tests.models.cases import lessons
+from tests.models.cases import trained as every_trained
 
 TINY = {"hidden_channels": 16, "num_layers": 1, "dropout": 0.0, "max_length": 3, "trend": True}
 MODELS = {
@@ -44,3 +46,18 @@ def test_cuda(name: str) -> None:
     model, losses = trained(name, device="cuda")
     assert losses == pytest.approx(trained(name)[1], rel=1e-3)
     assert all(tensor.is_cuda for tensor in (*model.parameters(), *model.buffers()))
+
+
+@every_trained
+@pytest.mark.parametrize("precision", ["bfloat16", "float64"])
+def test_a_step_in_another_precision(name: str, values: dict[str, Any], precision: str) -> None:
+    torch.manual_seed(0)
+    model = build_model(name, shop.inputs(), values).train()
+    model = model.double() if precision == "float64" else model
+    model.start_epoch(0)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        total = model.loss(lessons())["total"]
+    total.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert gradients
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)

@@ -210,6 +210,7 @@ def test_a_device_that_is_not_there_is_an_error(device: str) -> None:
         {"warmup": 1.0},
         {"average": -0.1},
         {"seed": -1},
+        {"seed": 2**43},
         {"max_minutes": -1.0},
         {"max_minutes": math.nan},
     ],
