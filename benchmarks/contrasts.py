@@ -67,10 +67,14 @@ def contrasts_table(path: Path, summary: Callable[[str], Summary]) -> str:
         summary: gives a table by its name.
 
     Raises:
-        ConfigError: the file has a key that is unknown or of the wrong type, or a row is in no table.
+        ConfigError: the file has a key that is unknown or of the wrong type, two pairs have one label, or a row is in
+            no table.
         DataError: the rows of a pair rank different targets.
     """
     asked = settings(Contrasts, read_toml(path), str(path))
+    for label in (labels := [pair.label for pair in asked.pair]):
+        if labels.count(label) > 1:
+            raise ConfigError(f"{path}: two pairs are labelled '{label}'; give each a label of its own.")
     sides = [tuple(_line(path, summary(p.table), name) for name in (p.model, p.baseline)) for p in asked.pair]
     cells: dict[tuple[str, str], tuple[float, float]] = {}
     tested: dict[tuple[str, str], float] = {}

@@ -106,7 +106,7 @@ def provenance_list(summary: Summary, role: str) -> str:
         "Chosen by": (f"validation {r['settings']['training']['metric']}" for r in records if r["epochs"]),
         "Machine": machines,
         "Versions": (", ".join(f"{name} {r['versions'].get(name)}" for name in packages) for r in records),
-        "Commit": (_commit(r["commit"]) for r in records),
+        "Commit": (short_commit(r["commit"]) for r in records),
     }
     told = [f"- {name}: {'; '.join(sorted(set(values)))}" for name, values in facts.items()]
     command = f"python benchmarks/run.py benchmarks/tables/{summary.table.path.name} --data PATH"
@@ -152,6 +152,7 @@ def _ranking(settings: dict[str, Any]) -> str:
     return f"ties {settings['ties']}, seen items {seen} in full ranking, request at the {settings['request']} time"
 
 
-def _commit(commit: str | None) -> str:
+def short_commit(commit: str | None) -> str:
+    """Ten digits of a commit, and that there were changes where there were."""
     sha, plus, more = (commit or "unknown").partition("+")
     return sha[:10] + plus + more

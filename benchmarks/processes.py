@@ -6,10 +6,12 @@ import fcntl
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 from lrdgraph.errors import LrdgraphError
 
@@ -39,20 +41,33 @@ class Processes:
         self._lock = Lock()
         self._stopped = False
 
-    def __call__(self, name: str, *commands: Sequence[str]) -> None:
-        """Run commands one after the other, in the name of a run.
+    @contextmanager
+    def alone(self, name: str) -> Iterator[BinaryIO]:
+        """Hold the lock of a run, which is the file of what it says.
 
         Raises:
-            NotDone: another process is at this run, or a command failed; what it said last is repeated.
+            NotDone: another process is at this run.
         """
         path = self.runs / f"{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as log:
             try:
-                # the commands inherit the lock: one that outlives a killed parent keeps the next parent away
+                # commands inherit the lock: one that outlives a killed parent keeps the next parent away
                 fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise NotDone("another process is at it") from None
+            yield log
+
+    def __call__(self, name: str, *commands: Sequence[str], first: Callable[[], None] | None = None) -> None:
+        """Run commands one after the other, in the name of a run, and ``first`` before them.
+
+        Raises:
+            NotDone: another process is at this run, or a command failed; what it said last is repeated.
+        """
+        path = self.runs / f"{name}.log"
+        with self.alone(name) as log:
+            if first is not None:
+                first()
             for words in commands:
                 with self._lock:
                     if self._stopped:

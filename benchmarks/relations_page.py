@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import markdown
+from benchmarks.markdown import markdown, short_commit
 from benchmarks.plots import Plot
 from benchmarks.settle import settle
 from benchmarks.summary import mean_deviation
@@ -87,7 +87,7 @@ def provenance(result: dict[str, Any]) -> str:
         "Corpus": {f"{result['corpus']['name']} {result['corpus']['fingerprint'][:12]}"},
         "Discovery": used["discovery"],
         "Embeddings": used["distmult"] | used["complex"],
-        "Commit": {str(record["commit"])[:10] for record in records},
+        "Commit": {short_commit(record["commit"]) for record in records},
         "Versions": {f"python {r['versions']['python']}, torch {r['versions']['torch']}" for r in records},
     }
     lines = [f"- {name}: {'; '.join(sorted(values))}" for name, values in told.items() if values]

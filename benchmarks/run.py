@@ -81,16 +81,15 @@ def attempt(job: Job, run: Processes, fingerprint: str, *, force: bool, tensorbo
     Raises:
         NotDone: its folder holds another run, or a command failed.
     """
-    folder = run.runs / job.name
+    folder, first = run.runs / job.name, None
     if (folder / "experiment.json").exists():
         about = read_json(folder / "experiment.json")
         other = difference(about["settings"], job.settings)
         other = other or ("is of another corpus" if about["fingerprint"] != fingerprint else "")
         if other and not force:
             raise NotDone(f"{folder} {other}; remove it or use --force")
-        if other:
-            shutil.rmtree(folder)
-    run(job.name, job.train(folder, tensorboard), evaluation(job, folder))
+        first = partial(shutil.rmtree, folder) if other else None
+    run(job.name, job.train(folder, tensorboard), evaluation(job, folder), first=first)
     return keep(folder, job.row.name, job.record)
 
 
@@ -99,7 +98,9 @@ def evaluation(job: Job, folder: Path) -> list[str]:
     return ["evaluate", str(folder), "--split", "test"] + (["--data", job.data] if job.data else [])
 
 
-def sort_out(jobs: list[Job], runs: Path, fingerprint: Fingerprints, force: bool) -> tuple[list[Job], dict[str, str]]:
+def sort_out(
+    jobs: list[Job], run: Processes, fingerprint: Fingerprints, force: bool
+) -> tuple[list[Job], dict[str, str]]:
     """Which jobs are left to run, and why some can be neither run nor passed over.
 
     With ``force`` a result that does not stand for its job is removed, its run first: whenever this is cut short, the
@@ -109,15 +110,25 @@ def sort_out(jobs: list[Job], runs: Path, fingerprint: Fingerprints, force: bool
     for job in jobs:
         if job.record.exists():
             try:
-                why = stale(job.record, job.settings, fingerprint(job.settings))
+                corpus = fingerprint(job.settings)
+            except LrdgraphError as error:
+                refused[job.name] = str(error).rstrip(".")
+                continue
+            try:
+                why = stale(job.record, job.settings, corpus)
             except DataError as error:
                 why = f"cannot be used ({str(error).rstrip('.')})"
             if why and not force:
                 refused[job.name] = f"{job.record} {why}; use --force to run it again"
             if not why or not force:
                 continue
-            shutil.rmtree(runs / job.name, ignore_errors=True)
-            job.record.unlink()
+            try:
+                with run.alone(job.name):
+                    shutil.rmtree(run.runs / job.name, ignore_errors=True)
+                    job.record.unlink()
+            except NotDone as error:
+                refused[job.name] = str(error)
+                continue
         todo.append(job)
     return todo, refused
 
@@ -145,7 +156,7 @@ def run_jobs(
         Why jobs have no result, by name; one that time did not suffice for is none of them.
     """
     began, fingerprint, processes = time.monotonic(), Fingerprints(), Processes(runs)
-    todo, failed = sort_out(jobs, runs, fingerprint, force)
+    todo, failed = sort_out(jobs, processes, fingerprint, force)
     left: list[Job] = []
     print(f"{len(jobs)} runs: {len(jobs) - len(todo) - len(failed)} done, {len(todo)} to do.", flush=True)
 

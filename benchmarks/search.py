@@ -32,12 +32,18 @@ from lrdgraph.storage import read_json, write_json
 RANDOM = 4
 
 
-def search_row(search: Search, row: Searched, data: str | None, run: Processes, fingerprint: Fingerprints) -> str:
+def search_row(
+    search: Search, row: Searched, data: str | None, run: Processes, fingerprint: Fingerprints, force: bool = False
+) -> str:
     """Search one row and keep what was found; gives a sentence.
+
+    Args:
+        search, row, data, run, fingerprint: what is searched, where, and how.
+        force: whether a search of something else is replaced.
 
     Raises:
         ConfigError: its file or space is wrong.
-        NotDone: a run was stopped, or failed for another reason than its settings.
+        NotDone: a run was stopped, or failed for another reason than its settings; or there is another search.
         DataError: no trial came to a validation.
     """
     settings, space = search.experiment(row, data), search.space_of(row)
@@ -50,6 +56,8 @@ def search_row(search: Search, row: Searched, data: str | None, run: Processes, 
     digest, path = config_hash(about), search.results / f"{row.name}.json"
     if path.exists() and read_json(path).get("search") == digest:
         return "searched already"
+    if path.exists() and not force:
+        raise NotDone(f"{path} holds a search of other data, settings or space; use --force to replace it")
     trials = _trials(search, row, data, run, run.runs / f"{row.name}-{digest[:12]}", choices, present)
     best = max((t for t in trials if "failed" not in t), key=lambda t: t["validation"], default=None)
     if best is None:
@@ -145,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these rows alone")
     parser.add_argument("--runs", type=Path, default=Path("runs/search"), help="folder of the trials")
     parser.add_argument("--jobs", type=int, default=1, help="how many rows at once")
+    parser.add_argument("--force", action="store_true", help="replace searches of other data, settings or space")
     parser.add_argument("--write", action="store_true", help="put what was chosen into the experiment files")
     chosen = parser.parse_args(arguments)
     terminate_as_interrupt()
@@ -159,7 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if row.base or row.set:
                 raise ConfigError(f"{row.name} has no file of its own for --write; put its choice in by hand.")
         run, fingerprint = Processes(chosen.runs), Fingerprints()
-        tasks = {row.name: partial(search_row, search, row, chosen.data, run, fingerprint) for row in rows}
+        tasks = {
+            row.name: partial(search_row, search, row, chosen.data, run, fingerprint, chosen.force) for row in rows
+        }
         failed = work_off(tasks, run, chosen.jobs)
         for row in rows if chosen.write else ():
             if row.name not in failed:

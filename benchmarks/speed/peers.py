@@ -63,7 +63,7 @@ def run_peer(
         # RecBole's checkpoints are its own; threads are set before its libraries are loaded
         own = {"OMP_NUM_THREADS": str(threads), "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "CUDA_VISIBLE_DEVICES": ""}
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | own
-        command = [str(python), str(ADAPTERS / PEERS[name]), str(folder)]
+        command = [str(python.absolute()), str(ADAPTERS / PEERS[name]), str(folder)]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import markdown
+from benchmarks.markdown import markdown, short_commit
 from benchmarks.settle import settle
 from lrdgraph.storage import read_json
 
@@ -51,7 +51,7 @@ def growth(result: dict[str, Any]) -> str:
     head = ["processor seconds at … items", *(f"{size:,}" for size in sizes)]
     table = markdown([*head, "exponent of time", "of memory", "peak GB"], lines)
     machine = result["machine"]
-    told = f"{machine['processors']} processors, {machine['threads']} thread, commit {result['commit'][:10]}."
+    told = f"{machine['processors']} processors, {machine['threads']} thread, commit {short_commit(result['commit'])}."
     encoder = exponents.get("minilm", {}).get("seconds_per_text")
     told += f" MiniLM encodes a title in {1000 * encoder:.1f} ms." if encoder else ""
     model = records.get("train", {}).get(str(max(sizes)), {}).get("model", {})

@@ -101,6 +101,11 @@ def test_a_pair_that_is_in_no_table_is_refused(table: Path, was: str, now: str, 
         shown(table, OTHER.replace(was, now))
 
 
+def test_a_label_stands_for_one_pair(table: Path) -> None:
+    with pytest.raises(ConfigError, match="two pairs are labelled 'all'; give each a label of its own"):
+        shown(table, FILE.replace('label = "tied"', 'label = "all"'))
+
+
 def test_a_page_asks_for_contrasts(table: Path, tmp_path: Path) -> None:
     pages, folder = tmp_path / "docs", tmp_path / "contrasts"
     pages.mkdir()

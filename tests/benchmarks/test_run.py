@@ -188,6 +188,34 @@ def test_a_run_of_other_settings_is_named_and_replaced_by_force(
     assert len(InProcess.done) == 2
 
 
+def test_results_stay_where_the_data_are_not_found(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted((copied / "results").iterdir())
+    assert again(copied, "--force", "--data", str(copied / "nowhere")) == 1
+    assert "5 without a result" in (said := capsys.readouterr().err)
+    assert "nowhere" in said
+    assert "use --force" not in said
+    assert sorted((copied / "results").iterdir()) == before
+    assert (copied / "runs" / "shop-sasrec-seed0" / "result.json").is_file()
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_force_takes_no_run_from_another_process(
+    recorded: bool, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, folder = copied / "results" / "shop-sasrec-seed0.json", copied / "runs" / "shop-sasrec-seed0"
+    path = record if recorded else folder / "experiment.json"
+    held = read_json(path)
+    held["settings"]["training"]["epochs"] = 9
+    write_json(path, held)
+    if not recorded:
+        record.unlink()
+    with Processes(copied / "runs").alone("shop-sasrec-seed0"):
+        assert again(copied, "--force") == 1
+    assert "shop-sasrec-seed0: another process is at it." in capsys.readouterr().err
+    assert (folder / "result.json").is_file()
+    assert record.exists() == recorded
+
+
 def test_a_row_that_fails_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

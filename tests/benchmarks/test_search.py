@@ -132,7 +132,10 @@ def test_what_was_searched_is_passed_over_until_the_space_changes(imagined: type
     assert call(path) == 0, "what was written into the file is searched already"
     assert imagined.heard == []
     path.write_text(SPACE.replace("trials = 5", "trials = 2"))
-    assert call(path) == 0
+    before = found(path)
+    assert call(path) == 1
+    assert (found(path), imagined.heard) == (before, []), "another search stays unless it is told to go"
+    assert call(path, "--force") == 0
     assert len(imagined.heard) == 2
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.plan import Row, Table, read_table
+from benchmarks.processes import NotDone, Processes
 from benchmarks.records import ranks_path, record_path
 from lrdgraph.cli import main
 from lrdgraph.config import to_dict
@@ -54,25 +56,23 @@ def write_benchmarks(folder: Path, table: str = SHOP) -> Path:
     return path
 
 
-class InProcess:
+class InProcess(Processes):
     """Runs commands as the tests' own process does, and counts them; can fail by order."""
 
     broken: str = ""
 
     def __init__(self, runs: Path) -> None:
-        self.runs = runs
+        super().__init__(runs)
         type(self).done: list[tuple[str, str]] = []
 
-    def __call__(self, name: str, *commands: list[str]) -> None:
-        from benchmarks.processes import NotDone
-
-        for words in commands:
-            if self.broken == name or main(words):
-                raise NotDone(f"'lrdgraph {words[0]}' ended with status 2: it is broken", 2)
-            type(self).done.append((name, words[0]))
-
-    def stop(self) -> None:
-        """Nothing runs that could be stopped."""
+    def __call__(self, name: str, *commands: list[str], first: Callable[[], None] | None = None) -> None:
+        with self.alone(name):
+            if first is not None:
+                first()
+            for words in commands:
+                if self.broken == name or main(words):
+                    raise NotDone(f"'lrdgraph {words[0]}' ended with status 2: it is broken", 2)
+                type(self).done.append((name, words[0]))
 
 
 def made_up(path: Path) -> Table:
