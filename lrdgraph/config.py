@@ -11,10 +11,11 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -44,7 +45,7 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         ConfigError: the file is missing or is not TOML; the message names the line.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # editors of Windows write a mark first
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(f"{path} does not exist; check the path.") from None
     except OSError as error:
@@ -104,8 +105,8 @@ def settings(cls: type[S], values: Mapping[str, Any], where: str) -> S:
         where: how a message names the place, e.g. ``"[training]"``.
 
     Raises:
-        ConfigError: an unknown setting (with the nearest known one), a wrong type, a value out of range, or a
-            setting that is needed and missing.
+        ConfigError: an unknown setting (with the nearest known one), a wrong type, a value out of range or not finite,
+            or a setting that is needed and missing.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where} must be a section of settings, got {_show(values)}.")
@@ -114,11 +115,23 @@ def settings(cls: type[S], values: Mapping[str, Any], where: str) -> S:
         text = json.dumps(values, default=_plain)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where} holds {error}; use only values that TOML can write.") from None
+    for place, value in _numbers(json.loads(text)):
+        if not math.isfinite(value):
+            raise ConfigError(f"{where} '{place}' must be a finite number, got {value}.")
     try:
         # Strict validation takes a mapping for a dataclass, and a list for a tuple, only from JSON.
         return pydantic.TypeAdapter(cls).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise ConfigError(_sentence(error.errors(include_url=False), values, where)) from None
+
+
+def _numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every fractional number within a value of JSON, and where it stands."""
+    if isinstance(value, float):
+        yield place, value
+    elif isinstance(value, dict | list):
+        for key, held in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _numbers(held, f"{place}.{key}" if place else str(key))
 
 
 def _refuse_unknown(hint: Any, value: Any, where: str, path: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Several processes at one run: who I am, which rows are mine, and sums over all of us.
+"""Several processes at one run: who I am, which device and which rows are mine, and sums over all of us.
 
 Processes are started by PyTorch's own launcher (``torchrun``), and work together within :func:`processes`. Outside of
 it, and where one process was started, everything here is the answer of someone who works alone, and costs nothing.
@@ -60,7 +60,7 @@ def processes(timeout: float | None = None) -> Iterator[None]:
 
     Raises:
         ProcessError: the others did not come, or ended.
-        ConfigError: there are fewer GPUs than processes, or ``$LRDGRAPH_TIMEOUT`` is no number.
+        ConfigError: there are fewer GPUs than processes, or ``$LRDGRAPH_TIMEOUT`` is no number above 0.
     """
     global _place
     if not launched() or count() > 1:
@@ -69,11 +69,7 @@ def processes(timeout: float | None = None) -> Iterator[None]:
     import torch
     import torch.distributed as dist
 
-    if timeout is None:
-        try:
-            timeout = float(os.environ.get("LRDGRAPH_TIMEOUT") or TIMEOUT)
-        except ValueError:
-            raise ConfigError("LRDGRAPH_TIMEOUT must be a number of seconds; correct or unset it.") from None
+    silence = _given_timeout() if timeout is None else timedelta(seconds=timeout)
     backend = "gloo"
     if torch.cuda.is_available():
         local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
@@ -90,7 +86,7 @@ def processes(timeout: float | None = None) -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _heard():
-            dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+            dist.init_process_group(backend, timeout=silence)
         _place = (dist.get_rank(), dist.get_world_size())
         yield
         barrier()  # nobody hangs up on one who still listens
@@ -100,6 +96,16 @@ def processes(timeout: float | None = None) -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _given_timeout() -> timedelta:
+    try:
+        given = timedelta(seconds=float(os.environ.get("LRDGRAPH_TIMEOUT") or TIMEOUT))
+    except (ValueError, OverflowError):
+        given = timedelta()
+    if given <= timedelta():
+        raise ConfigError("LRDGRAPH_TIMEOUT must be a number of seconds above 0; correct or unset it.")
+    return given
 
 
 @contextmanager
@@ -112,6 +118,22 @@ def _heard() -> Iterator[None]:
             f"Another process ended or fell silent, so {who} ends too; see what it said, and run the same command "
             "again to go on from the last good state."
         ) from error
+
+
+def device_of(name: str) -> torch.device:
+    """A device of this process; ``"auto"`` is its GPU where there is one.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    import torch
+
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise ConfigError(f"There is no device '{name}' here; use 'auto' or 'cpu'.") from None
+    return device
 
 
 def shard(rows: np.ndarray) -> np.ndarray:

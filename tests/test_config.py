@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -96,6 +98,17 @@ def test_mistake_gives_one_sentence(values: dict[str, Any], sentence: str) -> No
     assert str(error.value).endswith(".")
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
+    for values, place in (
+        ({"dropout": value}, "dropout"),
+        ({"optimizer": {"betas": [0.9, value]}}, "optimizer.betas.1"),
+        ({"weights": {"a": value}}, "weights.a"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^\[t\] '{re.escape(place)}' must be a finite number, got {value}\.$"):
+            settings(Training, {"name": "x"} | values, "[t]")
+
+
 def test_missing_setting_and_no_section() -> None:
     with pytest.raises(ConfigError, match=r"^\[t\] needs the setting 'name', which is not given; add it\.$"):
         settings(Training, {}, "[t]")
@@ -103,7 +116,7 @@ def test_missing_setting_and_no_section() -> None:
         settings(Training, 5, "[t]")  # type: ignore[arg-type]
 
 
-floats = st.floats(allow_nan=False)
+floats = st.floats(allow_nan=False, allow_infinity=False)
 optimizers = st.builds(Optimizer, learning_rate=floats, betas=st.tuples(floats, floats))
 trainings = st.builds(
     Training,
@@ -189,6 +202,8 @@ def test_override_reads_what_toml_writes(value: bool | int | float) -> None:
 def test_read_toml(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text("[training]\nepochs = 3\n", encoding="utf-8")
+    assert read_toml(path) == {"training": {"epochs": 3}}
+    path.write_text("[training]\nepochs = 3\n", encoding="utf-8-sig")
     assert read_toml(path) == {"training": {"epochs": 3}}
     path.write_text("[training]\nepochs = \n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"a\.toml is not valid TOML: .*line 2.*; correct it there\.$"):

@@ -12,6 +12,10 @@ import pytest
 import torch
 
 from lrdgraph import distributed
+from lrdgraph.errors import ConfigError
+from lrdgraph.language import encoder
+from lrdgraph.naming import chat
+from lrdgraph.training import trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,3 +53,22 @@ def test_shares_are_the_whole(number: int, monkeypatch: pytest.MonkeyPatch) -> N
         shards += distributed.shard(np.arange(number)).tolist()
         blocks += list(range(number)[distributed.block(number)])
     assert sorted(shards) == blocks == list(range(number))
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1", "0", "1e300", "soon"])
+def test_a_timeout_that_is_none_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LRDGRAPH_TIMEOUT", given)
+    told = pytest.raises(ConfigError, match="LRDGRAPH_TIMEOUT must be a number of seconds above 0")
+    with told, distributed.processes():
+        pass
+
+
+def test_one_rule_says_which_device_there_is() -> None:
+    assert encoder.device_of is trainer.device_of is chat.device_of is distributed.device_of
+    assert distributed.device_of("cpu") == torch.device("cpu")
+    assert distributed.device_of("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("abacus", "mps" if not torch.backends.mps.is_available() else "cuda:99"):
+        with pytest.raises(ConfigError, match=rf"^There is no device '{name}' here; use 'auto' or 'cpu'\.$"):
+            distributed.device_of(name)

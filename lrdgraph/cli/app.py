@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``lrdgraph``; those of this process where None.
     """
     logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot write a title is no reason to end
     words = None if arguments is None else list(arguments)
     try:
         # typer answers an interrupt with status 130, its older versions with Abort
@@ -84,6 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
+_REFUSED = ("No space left on device", "(os error", "I/O error", "IO error", "write error")
+"""What safetensors, polars and faiss, whose errors are no OSError, say where the system refuses a file."""
+
+
 def _sentence(error: Any) -> str | None:
     """What to tell the user, or None for a defect of ours."""
     if isinstance(error, LrdgraphError):
@@ -96,6 +102,10 @@ def _sentence(error: Any) -> str | None:
     if isinstance(error, OSError):
         place = f" at {error.filename}" if error.filename else ""
         return f"{error.strerror or error}{place}; free or permit it, or choose another place."
+    if any(part in str(error) for part in _REFUSED):
+        full = _REFUSED[0] in str(error)
+        reason = _REFUSED[0] if full else f"A file cannot be read or written ({error})"
+        return f"{reason}; free or permit it, or choose another place."
     return None
 
 

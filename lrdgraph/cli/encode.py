@@ -26,9 +26,11 @@ def encode(
     from lrdgraph.experiment.inputs import cache_folder, load_corpus
     from lrdgraph.experiment.settings import experiment_settings
     from lrdgraph.language import encode_items
+    from lrdgraph.language.settings import RANDOM
 
     values = override(read_toml(config) if config else {}, changes or ())
-    values["data"] = values.get("data", {}) | {"source": data}
+    if isinstance(values.setdefault("data", {}), dict):  # a section that is none is left to the check of all of them
+        values["data"]["source"] = data
     settings = experiment_settings(values)
     if settings.text.vectors is not None:
         raise ConfigError(f"[text] vectors gives {settings.text.vectors}, so no text is encoded; leave it out.")
@@ -46,5 +48,9 @@ def encode(
             vectors = encode_items(corpus, settings.text, cache_folder(), progress)
         seconds = f"{time.perf_counter() - began:.1f} s" if worked else "already there"
         rows, width = vectors.shape
-        say(f"{rows:,} vectors of {width} numbers by {settings.text.model} ({seconds})")
-        say(f"in {getattr(vectors, 'filename', cache_folder())}")
+        made = f"{rows:,} vectors of {width} numbers by {settings.text.model}"
+        if settings.text.model == RANDOM:
+            say(f"{made}, which are drawn anew where they are used: nothing is kept")
+        else:
+            say(f"{made} ({seconds})")
+            say(f"in {getattr(vectors, 'filename', cache_folder())}")

@@ -56,14 +56,18 @@ def export(
         raise ConfigError(f"{to} is a folder; name a file, as {to / 'relations.tsv'}.")
     name = exporter_for(to, format)
     from lrdgraph.experiment import load_run
+    from lrdgraph.models.serving import weights_hash
     from lrdgraph.quality.calibration import load_calibrations
 
+    run = load_run(folder)
     options: dict[str, Any] = {"which": which, "symmetric_once": symmetric_once}
     options |= {} if items is None else {"items": ids_in(items)}
-    options |= {} if calibration is None else {"calibration": load_calibrations(calibration)}
+    if calibration is not None:
+        of = {"weights": weights_hash(run.model), "corpus": run.fingerprint}
+        options["calibration"] = load_calibrations(calibration, **of)
     rdf = {"base": base, "language": language, "confidence": confidence}
     options |= {key: value for key, value in rdf.items() if value is not None}
-    count = write_triples(load_run(folder), to, threshold, top_k, relation, name, **options)
+    count = write_triples(run, to, threshold, top_k, relation, name, **options)
     say(f"{count:,} triples in {to}")
 
 

@@ -35,13 +35,13 @@ def name(
     from lrdgraph.experiment import load_run
     from lrdgraph.experiment.inputs import cache_folder
     from lrdgraph.naming import NamingSettings, propose_names, write_names
-    from lrdgraph.naming.file import FILE
+    from lrdgraph.naming.file import FILE, told
     from lrdgraph.naming.propose import item_texts
 
     settings = NamingSettings(model, endpoint, device=device, pairs=pairs, max_new_tokens=tokens)
     run = load_run(folder)
     held = run.model.latent_relations
-    kept = {} if force else {one.name: one for one in held if not one.proposed_by and one.label != one.name}
+    kept = {} if force else {one.name: one for one in held if not one.proposed_by and told(one)}
     with Bar("naming relations", lines=True) as bar:
         found = propose_names(
             run.model,

@@ -21,9 +21,12 @@ def quality(
         list[str] | None,
         typer.Option(metavar="RELATION", help="Hide it, discover anew, and rank its links (repeatable)."),
     ] = None,
+    shown: Annotated[
+        float, typer.Option(help="Share of the pairs of a hidden relation that methods may learn from.")
+    ] = 0.05,
     negatives: Annotated[int, typer.Option(help="Random pairs for each recorded link.", min=1)] = 10,
     epochs: Annotated[int, typer.Option(help="Of the discovery that --hide trains.", min=1)] = 8,
-    seed: Annotated[int, typer.Option(help="Of controls, random pairs and what --hide trains.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of controls, random pairs and what --hide trains.", min=0)] = 0,
 ) -> None:
     """Assess the discovered relations.
 
@@ -33,37 +36,36 @@ def quality(
     from lrdgraph.experiment import load_run
     from lrdgraph.experiment.provenance import provenance
     from lrdgraph.experiment.run import corpus_of
+    from lrdgraph.models.serving import weights_hash
     from lrdgraph.quality.calibration import save_calibrations
+    from lrdgraph.quality.recovery import without_relation
     from lrdgraph.quality.report import assess
     from lrdgraph.storage import write_json
 
     run = load_run(folder, "cpu")
+    for name in hide or ():
+        without_relation(run.model.inputs, name, shown, seed)  # before an hour is spent, say what cannot be hidden
     _, parts = corpus_of(run, data)
+    origin = {"experiment": run.settings.name, "seed": seed, "corpus": run.fingerprint} | provenance()
+    weights = {"weights": weights_hash(run.model)}
     found = assess(run.model, parts, negatives=negatives, seed=seed)
     show_assessment(found)
-    hidden = {name: _recovered(run, name, negatives, epochs, seed) for name in hide or ()}
-    for name, methods in hidden.items():
-        metrics = ("MRR", "Hits@1", "Hits@3", "Hits@10")
-        rows = [(method, *(values[m] for m in metrics)) for method, values in methods.items()]
-        show_table(f"recovery of '{name}', hidden whole, discovered without it", ["head on", *metrics], rows)
-    origin = {"experiment": run.settings.name, "seed": seed, "corpus": run.fingerprint} | provenance()
+    hidden: dict[str, Any] = {}
     write_json(folder / "quality.json", found.to_json() | {"hidden": hidden, "provenance": origin})
-    save_calibrations(folder / "calibration.json", found.calibrations, origin)
+    save_calibrations(folder / "calibration.json", found.calibrations, origin | weights)
+    for name in hide or ():
+        hidden[name] = _recovered(run, name, shown, negatives, epochs, seed)
+        metrics = ("MRR", "Hits@1", "Hits@3", "Hits@10")
+        rows = [(method, *(values[m] for m in metrics)) for method, values in hidden[name].items()]
+        show_table(f"recovery of '{name}', hidden whole, discovered without it", ["head on", *metrics], rows)
+        write_json(folder / "quality.json", found.to_json() | {"hidden": hidden, "provenance": origin})
     say(f"figures:     {folder / 'quality.json'}")
     say(f"calibration: {folder / 'calibration.json'}")
 
 
 def show_assessment(found: Assessment) -> None:
     """Print alignment, novelty and calibration as tables."""
-    tops = list(found.alignment[0].precision)
-    heads = [f"top {top:,}" for top in tops]
-    best = {name: max((a for a in found.alignment if a.latent == name), key=lambda a: a.nmi) for name in _names(found)}
-    rows: list[tuple[Any, ...]] = [
-        (name, a.relation, a.nmi, *a.precision.values(), a.base, "yes" if name in found.counterparts else "no")
-        for name, a in best.items()
-    ]
-    columns = ["relation", "most like", "NMI", *heads, "all pairs", "counterpart"]
-    show_table("the predefined relation that tells most of it: share of pairs that it joins", columns, rows, words=2)
+    _show_alignment(found)
     for title, entries in (("joined by no predefined relation", found.new), ("nor in any history", found.unseen)):
         if entries is not None:
             shown = [(n.latent, n.pairs, n.rate, n.control, n.lift, n.candidates) for n in entries]
@@ -80,11 +82,30 @@ def show_assessment(found: Assessment) -> None:
             say(f"{name} has no predefined counterpart: its posterior stays uncalibrated")
 
 
+def _show_alignment(found: Assessment) -> None:
+    if not found.alignment:
+        say("the graph has no predefined relations, so that there is nothing to hold the discovered ones against")
+        return
+    pairs, tops = found.alignment[0].pairs, found.alignment[0].precision
+    best = {name: max((a for a in found.alignment if a.latent == name), key=lambda a: a.nmi) for name in _names(found)}
+    rows: list[tuple[Any, ...]] = [
+        (name, a.relation, a.nmi, *a.precision.values(), a.base, "yes" if name in found.counterparts else "no")
+        for name, a in best.items()
+    ]
+    decides = "counterpart" if found.top is None else f"counterpart, by top {found.top:,}"
+    columns = ["relation", "most like", "NMI", *(f"top {min(top, pairs):,}" for top in tops), "all pairs", decides]
+    show_table("the predefined relation that tells most of it: share of pairs that it joins", columns, rows, words=2)
+    if found.top is None:
+        say(f"{pairs:,} candidate pairs are too few to tell a counterpart from chance by their top {min(tops):,}")
+
+
 def _names(found: Assessment) -> list[str]:
     return list(dict.fromkeys(entry.latent for entry in found.alignment))
 
 
-def _recovered(run: Run, name: str, negatives: int, epochs: int, seed: int) -> dict[str, dict[str, float]]:
+def _recovered(
+    run: Run, name: str, shown: float, negatives: int, epochs: int, seed: int
+) -> dict[str, dict[str, float]]:
     """Metrics of each method for one hidden relation; discovery is trained alone, with the settings of the run's.
 
     Beside it stands the one that explains visible edges and transitions.
@@ -101,4 +122,5 @@ def _recovered(run: Run, name: str, negatives: int, epochs: int, seed: int) -> d
     chosen["prior"] = getattr(own, "discovery_prior", "uniform")
     discovery = discovery_family(partial(train_discovery, settings=DiscoverySettings(**chosen)))
     families = (discovery, from_both, text_features, cooccurrence_features, popularity_features, random_features)
-    return recover_relation(run.model.inputs, name, families, negatives=negatives, seed=seed)[name]
+    inputs = run.model.inputs
+    return recover_relation(inputs, name, families, shown=shown, negatives=negatives, seed=seed)[name]

@@ -37,12 +37,14 @@ class Evaluation:
         user: ``(P,)`` int64 user of each target, for tests paired over users.
         groups: bucket name (``"degree 0"``, ``"tied"`` …) → ``(P,)`` bool, the targets in it.
         settings: how the ranks were made.
+        targets: hash of who was to be shown what, :func:`lrdgraph.splits.targets_hash`; empty where it is not known.
     """
 
     ranks: dict[str, np.ndarray]
     user: np.ndarray
     groups: dict[str, np.ndarray]
     settings: EvaluationSettings
+    targets: str = ""
 
     def __len__(self) -> int:
         return len(self.user)

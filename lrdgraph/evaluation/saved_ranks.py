@@ -21,20 +21,23 @@ def save_ranks(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
     """Write the ranks of evaluations of the same ``P`` targets, by suffix (``""``, ``"@last-event"``).
 
     A column ``"full"`` or ``"candidates-99@last-event"`` holds twice the rank, which is whole where ties count by
-    half; ``user_step`` holds differences of the users, which take no space where each user has one target.
+    half; ``user_step`` holds differences of the users, which take no space where each user has one target. The hash of
+    the targets stands in the file's metadata.
 
     Raises:
-        DataError: the evaluations differ in their targets' users.
+        DataError: the evaluations differ in their targets.
     """
     users = [evaluation.user for evaluation in evaluations.values()]
-    if not all(np.array_equal(user, users[0]) for user in users):
+    targets = {evaluation.targets for evaluation in evaluations.values()}
+    if len(targets) > 1 or not all(np.array_equal(user, users[0]) for user in users):
         raise DataError(f"{path.name} cannot hold ranks of different targets; save them to files of their own.")
     columns = {"user_step": np.diff(users[0], prepend=0)}
     for suffix, evaluation in evaluations.items():
         columns |= {f"{protocol}{suffix}": _smallest(2 * rank) for protocol, rank in evaluation.ranks.items()}
     with atomic_file(path) as temporary:
         table = pl.DataFrame(columns)
-        table.write_parquet(temporary, compression="zstd", compression_level=19, statistics=False)
+        about = {"targets": targets.pop()}
+        table.write_parquet(temporary, compression="zstd", compression_level=19, statistics=False, metadata=about)
 
 
 def load_ranks(path: Path, settings: EvaluationSettings) -> dict[str, Evaluation]:
@@ -48,7 +51,7 @@ def load_ranks(path: Path, settings: EvaluationSettings) -> dict[str, Evaluation
         DataError: the file is missing or is none of ranks.
     """
     try:
-        table = pl.read_parquet(path)
+        table, about = pl.read_parquet(path, glob=False), pl.read_parquet_metadata(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; evaluate the run again to write it.") from None
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -60,9 +63,10 @@ def load_ranks(path: Path, settings: EvaluationSettings) -> dict[str, Evaluation
     for name in table.columns[1:]:
         protocol, at, request = name.partition("@")
         ranks.setdefault(at + request, {})[protocol] = table[name].to_numpy() / 2
+    targets = about.get("targets", "")  # files were once written without
     return {
         suffix: Evaluation(
-            held, user, {}, replace(settings, request=cast(RequestTime, suffix[1:])) if suffix else settings
+            held, user, {}, replace(settings, request=cast(RequestTime, suffix[1:])) if suffix else settings, targets
         )
         for suffix, held in ranks.items()
     }

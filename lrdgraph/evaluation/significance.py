@@ -53,14 +53,15 @@ def compare(
 
     Raises:
         ConfigError: a side is empty, or runs differ in ties or filter of seen items, or the metric is unknown.
-        DataError: runs rank the targets of different users.
+        DataError: runs rank different targets, as their users or the hashes of their targets tell.
     """
     if not model or not baseline:
         raise ConfigError("A comparison needs at least one run on each side; evaluate the missing one.")
     runs = [*model, *baseline]
     first = runs[0]
+    known = {run.targets for run in runs} - {""}
     for run in runs:
-        if not np.array_equal(run.user, first.user):
+        if len(known) > 1 or not np.array_equal(run.user, first.user):
             raise DataError("The runs rank different targets, which cannot be paired; evaluate all on the same split.")
         if (run.settings.ties, run.settings.filter_seen) != (first.settings.ties, first.settings.filter_seen):
             raise ConfigError("The runs differ in 'ties' or 'filter_seen'; evaluate all with the same settings.")

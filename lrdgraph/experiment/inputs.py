@@ -78,10 +78,10 @@ def build_inputs(
     return inputs
 
 
-def save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus) -> None:
-    """Keep in a folder what recommending needs; nothing where it is kept already."""
+def save_inputs(folder: Path, inputs: ModelInputs, corpus: Corpus, anew: bool = False) -> None:
+    """Keep in a folder what recommending needs; nothing where it is kept already, unless it is to be kept anew."""
     settle_folder(folder)
-    if (folder / "items.parquet").exists():
+    if not anew and (folder / "items.parquet").exists():
         return
     with atomic_folder(folder) as out:
         tensors = {"popularity": inputs.popularity, "events": inputs.events}
@@ -119,28 +119,42 @@ def load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
     """What :func:`save_inputs` kept, and the item fields.
 
     Raises:
-        DataError: a file is missing, broken or of an earlier version.
+        DataError: a file is missing, broken or of an earlier version, or they do not fit together.
     """
     settle_folder(folder)
     tensors = load_tensors(folder / "inputs.safetensors")
-    if "num_users" not in tensors:
-        raise DataError(f"{folder / 'inputs.safetensors'} is of an earlier version; train the run again.")
+    if not {"num_users", "popularity", "events"} <= tensors.keys():
+        raise DataError(f"{folder / 'inputs.safetensors'} is damaged or of an earlier version; train the run again.")
     table = _table(folder / "items.parquet")
     graph = ItemGraph.load(folder / "graph") if (folder / "graph").exists() else None
     items = Vocabulary(table["id"], "item")
     fields = table.drop("id").rename(lambda name: name.removeprefix("field:"))
-    number, path = int(tensors["num_users"]), folder / "users.parquet"
+    number, path = tensors["num_users"], folder / "users.parquet"
     users = Vocabulary(_table(path)["id"], "user") if path.exists() else None  # an earlier version kept none
-    text = tensors.get("text")
-    inputs = ModelInputs(items, tensors["popularity"], tensors["events"], number, text, graph, users=users)
+    text, popularity, events = tensors.get("text"), tensors["popularity"], tensors["events"]
+    rows = len(items) + 1
+    fit = {
+        "number of users": number.numel() == 1 and (users is None or len(users) == int(number)),
+        "popularity": popularity.shape == (rows,),
+        "events": events.dim() == 2 and len(events) == 3 and events.dtype == torch.int64,
+        "language vectors": text is None or (text.dim() == 2 and len(text) == rows),
+        "graph": graph is None or graph.num_items == len(items),
+    }
+    for name, fits in fit.items():
+        if not fits:
+            raise DataError(f"{folder} is damaged: its {name} and its ids do not fit together; train the run again.")
+    inputs = ModelInputs(items, popularity, events, int(number), text, graph, users=users)
     return inputs, fields
 
 
 def _table(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} cannot be read ({error}); train again or restore it.") from None
+    if "id" not in table.columns:
+        raise DataError(f"{path} has no column 'id'; train again or restore it.")
+    return table
 
 
 def _field(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -22,21 +22,22 @@ from lrdgraph import distributed
 from lrdgraph.batch import RequestTime
 from lrdgraph.config import config_hash, to_dict
 from lrdgraph.corpus import Corpus
+from lrdgraph.distributed import device_of
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.evaluator import Evaluation
 from lrdgraph.evaluation.saved_ranks import save_ranks
 from lrdgraph.experiment.inputs import build_inputs, keep_to_text, load_corpus, load_inputs, save_inputs
 from lrdgraph.experiment.provenance import peak_memory, provenance
-from lrdgraph.experiment.settings import ExperimentSettings, experiment_settings
+from lrdgraph.experiment.settings import ExperimentSettings, experiment_settings, other_settings, trains_longer
+from lrdgraph.language.lock import claimed
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.registry import build_model
 from lrdgraph.naming.file import FILE, named
 from lrdgraph.splits import Split, split, targets_hash
-from lrdgraph.storage import atomic_file, read_json, write_json
+from lrdgraph.storage import atomic_file, read_json, settle_folder, write_json
 from lrdgraph.training.checkpoint import load_weights
-from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.state import TrainingState
-from lrdgraph.training.trainer import chosen_by, device_of, train, validate
+from lrdgraph.training.trainer import chosen_by, train, validate
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,8 @@ def run_experiment(
         encoding, report, step_done: told of progress in texts, epochs and steps.
 
     Raises:
-        ConfigError: the folder holds a run of other settings, or as :func:`build_inputs`.
+        ConfigError: the folder holds a run of other settings or what is no run, another process trains in it, or as
+            :func:`build_inputs`.
         DataError: the corpus is not the one that the folder's run began with.
     """
     folder = Path(folder)
@@ -107,9 +109,28 @@ def run_experiment(
         )
     if not isinstance(corpus, Corpus | None):
         raise ConfigError(f"corpus must be a Corpus, got {type(corpus).__name__}; load(source) gives one.")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a folder for the run.")
+    with claimed(folder) if distributed.is_first() else nullcontext():
+        return _run(settings, folder, corpus, cache, encoding, report, step_done)
+
+
+def _run(
+    settings: ExperimentSettings,
+    folder: Path,
+    corpus: Corpus | None,
+    cache: Path | None,
+    encoding: Callable[[int, int], None] | None,
+    report: Callable[[dict[str, Any]], None] | None,
+    step_done: Callable[[int, int], None] | None,
+) -> Run:
     began, origin = time.perf_counter(), provenance()
     corpus = corpus if corpus is not None else load_corpus(settings)
-    recorded = _recorded(folder, settings, corpus)
+    with distributed.first_before_others():  # a folder that a kill left half swapped is settled by one
+        for name in ("best", "last"):
+            settle_folder(folder / name)
+    begun = _begun(folder)
+    recorded = begun and _recorded(folder, settings, corpus)
     parts = split(corpus, settings.data.split, fractions=settings.data.fractions)
     if not len(parts.targets("validation")):
         raise DataError(
@@ -117,19 +138,19 @@ def run_experiment(
             "three events of a person, 'temporal' events on both sides of a cut."
         )
     inputs = build_inputs(settings, corpus, parts, cache, encoding)
-    with distributed.first_before_others():  # a folder that a kill left half swapped is settled by one
-        inputs = keep_to_text(inputs, folder / "inputs")
+    if begun:
+        with distributed.first_before_others():
+            inputs = keep_to_text(inputs, folder / "inputs")
     torch.manual_seed(settings.training.seed)
     model = build_model(settings.model_name, inputs, settings.model_values)
     if model.trainable:
         chosen_by(settings.training.metric, settings.evaluation, parts)
     distributed.barrier()  # all have read the folder
     if distributed.is_first():
-        # settings that cannot run leave no record: they can be mended, and the folder used
         if not recorded:
             about = {"settings": to_dict(settings), "fingerprint": corpus.fingerprint}
             write_json(folder / "experiment.json", about)
-        save_inputs(folder / "inputs", inputs, corpus)
+        save_inputs(folder / "inputs", inputs, corpus, anew=not begun)
     prepared = time.perf_counter()
     log: list[dict[str, Any]] = []
 
@@ -166,9 +187,9 @@ def run_experiment(
         with atomic_file(folder / "log.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in state.log), encoding="utf-8")
         path = folder / "result.json"
-        if not log and path.exists():
+        held = _result(path) if not log and path.exists() else {}
+        if (held.get("epochs"), held.get("best_epoch")) == (state.epoch, state.best_epoch):
             # nothing was trained, so what evaluate added still holds
-            held = _result(path)
             for part in ("metrics", "buckets"):
                 result[part] = held[part] | result[part]
             result["targets"] = held.get("targets", {})
@@ -176,6 +197,9 @@ def run_experiment(
             if model.trainable:
                 # what it rests on is what trained it
                 result |= {part: held[part] for part in origin if part in held}
+        elif begun:
+            for role in ("validation", "test"):
+                (folder / f"ranks-{role}.parquet").unlink(missing_ok=True)  # they are those of other weights
         write_json(path, result)
     distributed.barrier()
     return Run(folder, settings, model, corpus.fields, corpus.fingerprint, state)
@@ -240,10 +264,12 @@ def evaluate_run(
         then = replace(asked, request=request)
         reads = run.model.reads_moment
         found[f"@{request}"] = validate(run.model, parts, role, then) if reads else replace(found[""], settings=then)
+    targets = targets_hash(corpus, parts.targets(role))
+    found = {suffix: replace(evaluation, targets=targets) for suffix, evaluation in found.items()}
     for suffix, evaluation in found.items():
         result["metrics"][role + suffix] = evaluation.metrics
         result["buckets"][role + suffix] = evaluation.buckets
-    result.setdefault("targets", {})[role] = targets_hash(corpus, parts.targets(role))
+    result.setdefault("targets", {})[role] = targets
     if distributed.is_first():
         save_ranks(run.folder / f"ranks-{role}.parquet", found)
         write_json(run.folder / "result.json", result)
@@ -281,50 +307,40 @@ def _about(folder: Path) -> dict[str, Any]:
     return about
 
 
-FREE = {
-    ("experiment", "name"),
-    ("data", "source"),
-    ("text", "device"),
-    ("text", "batch_size"),
-    ("training", "device"),
-    ("evaluation", "batch_size"),
-    ("evaluation", "item_chunk"),
-}
-"""Settings, by section, that a run may go on with changed: they say where and how it is computed, not what."""
+OWN = ("inputs", "best", "last", "result.json", "log.jsonl")
+"""What a run replaces in its folder."""
+
+
+def _begun(folder: Path) -> bool:
+    """Whether the folder holds more of a run than the record of one that ended before its first epoch did.
+
+    Raises:
+        ConfigError: it holds something else under a name that a run replaces.
+        DataError: its ``experiment.json`` is no record.
+    """
+    if not (folder / "experiment.json").exists():
+        for name in OWN:
+            if (folder / name).exists():
+                raise ConfigError(
+                    f"{folder} is no run's folder, and training would replace the '{name}' there; name another folder."
+                )
+        return False
+    _about(folder)
+    # settings that cannot run leave no more than their record: they can be mended, and the folder used
+    return any((folder / name).exists() for name in ("best", "last/state.json", "result.json"))
 
 
 def _recorded(folder: Path, settings: ExperimentSettings, corpus: Corpus) -> bool:
-    """Whether the folder's record is that of this run; False where there is none, or more epochs are to be trained.
+    """Whether the folder's record is that of this run; False where more epochs are to be trained.
 
     Raises:
         ConfigError, DataError: it is the record of another run.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; name a folder for the run.")
-    if not (folder / "experiment.json").exists():
-        return False
     held = _about(folder)
     if held["fingerprint"] != corpus.fingerprint:
         raise DataError(f"{folder} holds a run on another corpus; choose another folder or remove it.")
     # a setting that did not exist yet had its default
     before = experiment_settings(held["settings"])
-    was, now = _flat(before), _flat(settings)
-    longer = _longer(before.training, settings.training)
-    free = FREE | {("training", "epochs")} if longer else FREE
-    for section, key in sorted((was.keys() | now.keys()) - free):
-        if was.get((section, key)) != now.get((section, key)):
-            raise ConfigError(
-                f"{folder} holds a run with another [{section}] {key}; choose another folder or remove it."
-            )
-    return not longer
-
-
-def _longer(was: TrainingSettings, now: TrainingSettings) -> bool:
-    """Whether more epochs are asked for, and those that were trained would have been the same."""
-    return now.epochs > was.epochs and now.schedule == "constant" and not now.warmup
-
-
-def _flat(settings: ExperimentSettings) -> dict[tuple[str, str], Any]:
-    sections = to_dict(settings)
-    named = {("experiment", "name"): sections.pop("name")}
-    return named | {(section, key): value for section, values in sections.items() for key, value in values.items()}
+    for section, key in other_settings(before, settings):
+        raise ConfigError(f"{folder} holds a run with another [{section}] {key}; choose another folder or remove it.")
+    return not trains_longer(before, settings)

@@ -144,3 +144,33 @@ def read_experiment(
         if value is not None and isinstance(values.setdefault(section, {}), dict):
             values[section][key] = value
     return experiment_settings(values)
+
+
+FREE = {
+    ("experiment", "name"),
+    ("data", "source"),
+    ("text", "device"),
+    ("text", "batch_size"),
+    ("training", "device"),
+    ("evaluation", "batch_size"),
+    ("evaluation", "item_chunk"),
+}
+"""Settings, by section, that a run may go on with changed: they say where and how it is computed, not what."""
+
+
+def trains_longer(was: ExperimentSettings, now: ExperimentSettings) -> bool:
+    """Whether more epochs are asked for, and those that were trained would have been the same."""
+    return now.training.epochs > was.training.epochs and now.training.schedule == "constant" and not now.training.warmup
+
+
+def other_settings(was: ExperimentSettings, now: ExperimentSettings) -> list[tuple[str, str]]:
+    """Section and key of settings that make another run, and not the same one or a longer one."""
+    free = FREE | {("training", "epochs")} if trains_longer(was, now) else FREE
+    one, other = _flat(was), _flat(now)
+    return [key for key in sorted((one.keys() | other.keys()) - free) if one.get(key) != other.get(key)]
+
+
+def _flat(settings: ExperimentSettings) -> dict[tuple[str, str], Any]:
+    sections = to_dict(settings)
+    named = {("experiment", "name"): sections.pop("name")}
+    return named | {(section, key): value for section, values in sections.items() for key, value in values.items()}

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrdgraph.distributed import device_of
 from lrdgraph.errors import ConfigError
 from lrdgraph.language.pooling import POOLINGS
 from lrdgraph.language.pretrained import load_pretrained, own_pooling
@@ -39,7 +40,7 @@ class TextEncoder(VectorSource):
         self.settings = settings or TextSettings()
         if self.settings.endpoint is not None or self.settings.model in WITHOUT_MODEL:
             raise ConfigError(f"'{self.settings.model}' is not a model on this machine; use encode_items for it.")
-        self.device = _device(self.settings.device)
+        self.device = device_of(self.settings.device)
         self._tokenizer, self._model = load_pretrained(self.settings, self.device, cache)
         positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         asked = self.settings.max_length
@@ -103,14 +104,3 @@ class TextEncoder(VectorSource):
         states = self._model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state.float()
         first, second = states[:, 0]
         return states.shape[-1], torch.allclose(first, second, rtol=0, atol=1e-4 * float(first.abs().max()))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise ConfigError(f"The device '{name}' is not there; use auto, cpu or one that torch lists.") from None
-    return device

@@ -127,7 +127,7 @@ def _npz(path: Path) -> tuple[pl.Series, np.ndarray]:
 
 
 def _parquet(path: Path) -> tuple[pl.Series, np.ndarray]:
-    table = pl.read_parquet(path)
+    table = pl.read_parquet(path, glob=False)
     name = next((n for n in ID_COLUMNS if n in table.columns), None)
     if name is None or "vector" not in table.columns:
         raise ValueError(f"its columns are {', '.join(table.columns)}, expected item and vector")

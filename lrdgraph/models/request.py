@@ -139,7 +139,8 @@ def whole(values: Any, name: str, what: str = "seconds since 1970") -> np.ndarra
         array = np.asarray(values)
     except ValueError:  # a ragged list
         array = np.asarray(None)
-    if array.dtype.kind not in "iu" and array.size:
+    huge = array.dtype == np.uint64 and bool((array > np.iinfo(np.int64).max).any())
+    if (array.dtype.kind not in "iu" and array.size) or huge:
         raise DataError(f"{name} must be whole {what}; got {str(values)[:60]}.")
     return array.astype(np.int64)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from lrdgraph.distributed import device_of
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.language.endpoint import connect, told
 from lrdgraph.language.pretrained import load_pretrained
 from lrdgraph.language.settings import TextSettings
-from lrdgraph.training.trainer import device_of
 
 Turn = dict[str, str]
 """``{"role": "user" or "assistant", "content": …}``."""

@@ -90,16 +90,16 @@ def named(relations: Sequence[Relation], path: Path | str) -> tuple[Relation, ..
 
 
 def write_names(path: Path | str, relations: Iterable[Relation]) -> None:
-    """Write the file anew, with an entry for each relation that has a label of its own or a description.
+    """Write the file anew, with an entry for each relation of which something is told.
 
     Raises:
         ConfigError: a label or a description is too long, or of more than one line.
         DataError: two labels are the same.
     """
-    told = [relation for relation in relations if relation.label != relation.name or relation.description]
-    _check_distinct(told, path)
+    entries = [relation for relation in relations if told(relation)]
+    _check_distinct(entries, path)
     parts = [_HEAD]
-    for relation in told:
+    for relation in entries:
         held = {key: getattr(relation, key) for key in ("label", "description", "symmetric", "proposed_by")}
         values = {key: value for key, value in held.items() if value not in ("", None)}
         settings(_Entry, values, f"{path} [{relation.name}]")
@@ -111,6 +111,11 @@ def write_names(path: Path | str, relations: Iterable[Relation]) -> None:
         parts.append(f"\n[{key}]\n{''.join(lines)}")
     with atomic_file(Path(path)) as temporary:
         temporary.write_text("".join(parts), encoding="utf-8")
+
+
+def told(relation: Relation) -> bool:
+    """Whether anything is said of a relation: a label of its own, a description or a direction."""
+    return relation.label != relation.name or bool(relation.description) or relation.symmetric is not None
 
 
 def _seal(relation: Relation) -> str:

@@ -26,6 +26,7 @@ class Alignment:
             predefined relation joins it"; it is as high where one says that the other is *not* so.
         precision: number → share of so many pairs of the highest posterior that the predefined relation joins.
         base: share of all candidate pairs that it joins.
+        pairs: how many these are.
     """
 
     latent: str
@@ -33,6 +34,7 @@ class Alignment:
     nmi: float
     precision: dict[int, float]
     base: float
+    pairs: int
 
     def lift(self, top: int) -> float:
         """Precision at the top over the base rate; 0 where the relation joins no candidate pair."""
@@ -65,8 +67,17 @@ def align(enriched: EnrichedGraph, tops: Iterable[int] = TOPS) -> list[Alignment
         order = np.argsort(-posterior, kind="stable")
         for name, joins in known.items():
             precision = {top: float(joins[order[:top]].mean()) for top in tops}
-            found.append(Alignment(latent.name, name, _nmi(posterior, joins), precision, float(joins.mean())))
+            base, pairs = float(joins.mean()), len(joins)
+            found.append(Alignment(latent.name, name, _nmi(posterior, joins), precision, base, pairs))
     return found
+
+
+def telling_top(tops: Iterable[int], pairs: int, least_lift: float = 2.0) -> int | None:
+    """The largest of some tops at which a relation can have twice the least lift; None where none is small enough.
+
+    At the top n of P pairs no lift is larger than P / n, however well a relation is met.
+    """
+    return max((top for top in tops if 2 * least_lift * top <= pairs), default=None)
 
 
 def counterparts(
@@ -74,8 +85,8 @@ def counterparts(
 ) -> dict[str, str]:
     """The predefined counterpart of each discovered relation that has one.
 
-    That is the relation of the highest normalised mutual information among those whose precision at the largest top is
-    at least ``least_lift`` times the base rate.
+    That is the relation of the highest normalised mutual information among those whose precision at the
+    :func:`telling_top` is at least ``least_lift`` times the base rate.
 
     Args:
         alignments: from :func:`align`.
@@ -85,7 +96,8 @@ def counterparts(
     allowed = set(relations)
     best: dict[str, Alignment] = {}
     for entry in alignments:
-        if entry.relation in allowed and entry.lift(max(entry.precision)) >= least_lift:
+        top = telling_top(entry.precision, entry.pairs, least_lift)
+        if entry.relation in allowed and top is not None and entry.lift(top) >= least_lift:
             held = best.get(entry.latent)
             best[entry.latent] = entry if held is None or entry.nmi > held.nmi else held
     return {latent: entry.relation for latent, entry in best.items()}

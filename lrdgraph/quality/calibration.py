@@ -8,6 +8,7 @@ uncalibrated posterior.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +68,15 @@ class Calibration:
 
     @classmethod
     def from_json(cls, held: Mapping[str, Any]) -> Calibration:
-        """Read what :meth:`to_json` gave."""
-        knots, values = tuple(held["knots"]), tuple(held["values"])
+        """Read what :meth:`to_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        knots, values = _numbers(held["knots"]), _numbers(held["values"])
+        if not len(knots) == len(values) > 0:
+            raise ValueError("a calibration has one value for each knot")
+        _numbers([held["negatives"]])
         before, after = (Reliability.from_json(held[part]) for part in ("before", "after"))
         return cls(held["relation"], knots, values, held["negatives"], held["pairs"], before, after)
 
@@ -131,25 +139,45 @@ def calibrate(
 
 
 def save_calibrations(path: Path, found: Mapping[str, Calibration], provenance: Mapping[str, Any]) -> None:
-    """Write calibrations as JSON, with where they come from."""
+    """Write calibrations as JSON, with where they come from.
+
+    Args:
+        path: the file.
+        found: latent relation → calibration.
+        provenance: of any content; ``"weights"`` and ``"corpus"`` are what :func:`load_calibrations` compares.
+    """
     held = {latent: calibration.to_json() for latent, calibration in found.items()}
     write_json(path, {"format": FORMAT, "calibrations": held, "provenance": dict(provenance)})
 
 
-def load_calibrations(path: Path) -> dict[str, Calibration]:
+def load_calibrations(path: Path, **of: str) -> dict[str, Calibration]:
     """Read what :func:`save_calibrations` wrote: latent relation → a callable from posteriors to probabilities.
 
+    Args:
+        path: the file.
+        of: what its provenance must say, as ``weights=``, the :func:`lrdgraph.models.serving.weights_hash` of the
+            model that it is for, and ``corpus=``, the fingerprint.
+
     Raises:
-        DataError: the file is missing or holds something else.
+        DataError: the file is missing, holds something else, or is that of another model.
     """
     held = read_json(path)
     if not isinstance(held, dict) or held.get("format") != FORMAT:
         raise DataError(f"{path} holds no calibrations of format {FORMAT}; run 'lrdgraph quality' again.")
     try:
         found = {latent: Calibration.from_json(entry) for latent, entry in held["calibrations"].items()}
-    except (KeyError, TypeError, AttributeError):
+        origin = dict(held["provenance"]) if of else {}
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise DataError(f"{path} holds no whole calibrations; run 'lrdgraph quality' again.") from None
+    if any(origin.get(key) != value for key, value in of.items()):
+        raise DataError(f"{path} is of another run or of earlier weights; make it anew with 'lrdgraph quality'.")
     return found
+
+
+def _numbers(held: Any) -> tuple[float, ...]:
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in held):
+        raise ValueError("a knot is no number")
+    return tuple(float(value) for value in held)
 
 
 def _labelled(graph: ItemGraph, relation: str, negatives: int, seed: int) -> tuple[Tensor, Tensor]:

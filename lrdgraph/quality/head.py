@@ -11,6 +11,8 @@ from torch import Tensor
 from lrdgraph.errors import DataError
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+FOLDS = 5
+"""Of the cross-validation; as many links and other pairs are needed at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ def labelled_pairs(shown: Tensor, num_items: int, negatives: int = 10, seed: int
 
 
 def fit_head(
-    features: Tensor, labels: Tensor, *, strengths: Sequence[float] = STRENGTHS, folds: int = 5, seed: int = 0
+    features: Tensor, labels: Tensor, *, strengths: Sequence[float] = STRENGTHS, folds: int = FOLDS, seed: int = 0
 ) -> Head:
     """Logistic regression on standardised features; its strength is chosen by cross-validated log-likelihood.
 

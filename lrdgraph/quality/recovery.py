@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrdgraph.errors import DataError
 from lrdgraph.evaluation.link_ranks import filtered_ranks, link_metrics
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.quality.features import Family, PairFeatures
-from lrdgraph.quality.head import Head, fit_head, labelled_pairs
+from lrdgraph.quality.head import FOLDS, Head, fit_head, labelled_pairs
 from lrdgraph.quality.hidden import Hidden, Links, hide_pairs, hide_relation
 
 Metrics = dict[str, float]
@@ -55,10 +56,28 @@ def recover_relation(
     """Task (b): hide one relation whole, train each family without it, rank all of its links but those that are shown.
 
     Heads are fitted on the links of the share ``shown`` of its pairs; ``seed`` is as for :func:`recover_pairs`.
+
+    Raises:
+        ConfigError, UnknownIdError, DataError: as :func:`without_relation` and :func:`recover`.
     """
-    return _recovered(
-        inputs, hide_relation(inputs.need_graph("recovery"), name, shown, seed), families, negatives, seed
-    )
+    return _recovered(inputs, without_relation(inputs, name, shown, seed), families, negatives, seed)
+
+
+def without_relation(inputs: ModelInputs, name: str, shown: float = 0.05, seed: int = 0) -> Hidden:
+    """The graph as :func:`recover_relation` hides a relation of it.
+
+    Raises:
+        ConfigError, UnknownIdError: as :func:`lrdgraph.quality.hidden.hide_relation`.
+        DataError: the relation has too few links to hide some and fit a head on the others.
+    """
+    hidden = hide_relation(inputs.need_graph("recovery"), name, shown, seed)
+    links = hidden.links[name]
+    if links.shown.size(1) < FOLDS:
+        raise DataError(
+            f"'{name}' has {links.all.size(1)} links, of which a share of {shown} shows {links.shown.size(1)} and a "
+            f"head needs at least {FOLDS}; raise the share, on the command line with --shown."
+        )
+    return hidden
 
 
 def _recovered(

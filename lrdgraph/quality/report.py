@@ -14,7 +14,7 @@ from lrdgraph.discovery.pairs import history_pairs
 from lrdgraph.errors import ConfigError
 from lrdgraph.export.registry import discovered
 from lrdgraph.models.base import Recommender
-from lrdgraph.quality.alignment import TOPS, Alignment, align, counterparts
+from lrdgraph.quality.alignment import TOPS, Alignment, align, counterparts, telling_top
 from lrdgraph.quality.calibration import Calibration, calibrate
 from lrdgraph.quality.novelty import Novelty, later_transitions, novelty
 from lrdgraph.splits import Split
@@ -26,6 +26,7 @@ class Assessment:
 
     Attributes:
         alignment: beside every predefined relation.
+        top: how many pairs of the highest posterior decide on counterparts; None where there are too few pairs.
         counterparts: latent → predefined relation, for those that have one.
         new: pairs that the graph does not join, and how many come true; None without later events.
         unseen: the same of pairs that no training history holds either; None without later events.
@@ -33,6 +34,7 @@ class Assessment:
     """
 
     alignment: list[Alignment]
+    top: int | None
     counterparts: dict[str, str]
     new: list[Novelty] | None
     unseen: list[Novelty] | None
@@ -44,6 +46,7 @@ class Assessment:
 
         return {
             "alignment": rows(self.alignment),
+            "top": self.top,
             "counterparts": self.counterparts,
             "new": rows(self.new),
             "unseen": rows(self.unseen),
@@ -95,7 +98,7 @@ def assess(
         negatives=negatives,
         seed=seed,
     )
-    return Assessment(alignment, found, new, unseen, calibrations)
+    return Assessment(alignment, telling_top(tops, enriched.num_pairs, least_lift), found, new, unseen, calibrations)
 
 
 def _between_items(model: Recommender) -> list[int]:

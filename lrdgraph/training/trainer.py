@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lrdgraph import distributed
 from lrdgraph.batch import epoch_order, training_batch, training_instances, training_windows
+from lrdgraph.distributed import device_of
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.evaluation.evaluator import Evaluation, evaluate, protocols_of
 from lrdgraph.evaluation.metrics import metric_names
@@ -42,20 +43,6 @@ from lrdgraph.training.settings import TrainingSettings
 from lrdgraph.training.state import TrainingState
 
 Report = Callable[[dict[str, Any]], None]
-
-
-def device_of(name: str) -> torch.device:
-    """``"auto"`` is the GPU where there is one.
-
-    Raises:
-        ConfigError: there is no such device here.
-    """
-    try:
-        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise ConfigError(f"There is no device '{name}' here; use 'auto' or 'cpu'.") from None
-    return device
 
 
 def validate(model: Recommender, split: Split, role: str, settings: EvaluationSettings) -> Evaluation:

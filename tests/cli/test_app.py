@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from polars.exceptions import ComputeError
+from safetensors import SafetensorError
 
 from lrdgraph import __version__
 from lrdgraph.cli import train as train_module
@@ -95,6 +98,9 @@ def test_a_model_of_a_users_own(lrdgraph: Command, shop: Path, tmp_path: Path, m
         (OSError(errno.ENOSPC, "No space left on device", "runs/x"), "No space left on device at runs/x"),
         (PermissionError(errno.EACCES, "Permission denied", "runs/x"), "Permission denied at runs/x"),
         (MemoryError(), "not enough memory"),
+        (ComputeError("parquet: underlying IO error: No space left on device (os error 28)"), "No space left on dev"),
+        (SafetensorError("Error while serializing: I/O error: denied (os error 13) at path x"), "denied (os error 13)"),
+        (RuntimeError("Error in faiss::write_index: write error in x: 1 != 2"), "cannot be read or written"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "not enough memory"),
     ],
 )
@@ -126,3 +132,12 @@ def test_a_defect_keeps_its_traceback(
     monkeypatch.setattr(train_module, "run_shown", fail)
     with pytest.raises(ZeroDivisionError, match="ours"):
         lrdgraph("train", experiment, "--out", tmp_path / "run")
+
+
+def test_what_the_terminal_cannot_write_is_replaced(discovered: Path) -> None:
+    narrow = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    words = [sys.executable, "-m", "lrdgraph.cli", "relations", str(discovered)]
+    done = subprocess.run(words, capture_output=True, env=narrow, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"latent_0" in done.stdout
+    assert b"?" in done.stdout, "the arrow between head and tail"

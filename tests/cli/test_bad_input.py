@@ -50,6 +50,11 @@ def folder_of_mine(run: Path) -> None:
     (run.parent / "mine" / "thesis.txt").write_text("years of work")
 
 
+def inputs_of_mine(run: Path) -> None:
+    (run.parent / "mine" / "inputs").mkdir(parents=True)
+    (run.parent / "mine" / "inputs" / "raw.csv").write_text("years of work")
+
+
 @dataclass(frozen=True)
 class Case:
     """The words of a command, in which {run}, {tmp}, {shop}, {experiment} and {baseline} stand for paths."""
@@ -81,6 +86,7 @@ CASES = [
     Case("out is a file", "prepare {shop} --out {experiment}", ("is a file",)),
     Case("encode what is missing", "encode {tmp}/nowhere", ("nowhere does not exist",)),
     Case("encode given vectors", "encode {shop} --config {experiment}", ("no text is encoded",)),
+    Case("encode by a value for a section", "encode {shop} --config {run}/e.toml", ("[data] must be a section",), put("e.toml", "data = 3")),
     Case("encode a missing field", "encode {shop} --set text.fields=['titel']", ("'titel'", "did you mean 'title'?")),
     # experiments
     Case("experiment missing", "train {tmp}/none.toml " + NEW, ("none.toml does not exist",)),
@@ -91,6 +97,8 @@ CASES = [
     Case("unknown model", "train {experiment} --set model.name=sasrek " + NEW, ("no model 'sasrek'", "'sasrec'")),
     Case("wrong type", "train {experiment} --set training.epochs=many " + NEW, ("'epochs' must be an integer",)),
     Case("out of range", "train {experiment} --set training.epochs=0 " + NEW, ("epochs is 0",)),
+    Case("infinite", "train {experiment} --set training.clip=inf " + NEW, ("[training] 'clip' must be a finite number, got inf",)),
+    Case("no run's folder", "train {experiment} --out {tmp}/mine", ("is no run's folder", "the 'inputs' there"), inputs_of_mine),
     Case("override malformed", "train {experiment} --set training.epochs " + NEW, ("not of the form section.key=value",)),
     Case("override half a list", "train {experiment} --set evaluation.ks=[5 " + NEW, ("close its quote or bracket",)),
     Case("run of other settings", "train {experiment} --set training.seed=9 --out {run}", ("another [training] seed",)),

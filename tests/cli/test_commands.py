@@ -70,6 +70,13 @@ def test_synthesize_is_read_by_prepare(lrdgraph: Command, tmp_path: Path) -> Non
     assert refused.err == "error: items is 100; it must be a multiple of 8, as 104.\n"
 
 
+def test_random_vectors_are_not_said_to_be_kept(lrdgraph: Command, shop: Path, cache: Path) -> None:
+    answer = lrdgraph("encode", shop, "--set", "text.model=random")
+    assert answer.status == 0, answer.err
+    assert answer.out.endswith("numbers by random, which are drawn anew where they are used: nothing is kept\n")
+    assert not cache.exists()
+
+
 def test_encode_once(lrdgraph: Command, shop: Path, tmp_path: Path, cache: Path) -> None:
     model = save_model(tmp_path / "model", "encoder")
     words = ("encode", shop, "--set", f"text.model={model}", "--set", "text.batch_size=4")

@@ -13,6 +13,8 @@ import pytest
 from data_loaders import load
 from lrdgraph import __version__
 from lrdgraph.evaluation.reliability import reliability
+from lrdgraph.experiment import load_run
+from lrdgraph.models.serving import weights_hash
 from lrdgraph.quality.calibration import Calibration, save_calibrations
 from tests.cli.conftest import Command
 from tests.cli.world import ITEMS
@@ -82,7 +84,9 @@ def test_what_is_wrong_is_told(
 def test_probabilities_by_the_file_of_quality(lrdgraph: Command, discovered: Path, tmp_path: Path) -> None:
     measured = reliability(np.array([0.1, 0.9]), np.array([0, 1]))
     halved = Calibration("complement", (0.0, 1.0), (0.0, 0.5), 10.0, 100, measured, measured)
-    save_calibrations(tmp_path / "calibration.json", {"latent_0": halved}, {})
+    run = load_run(discovered)
+    origin = {"weights": weights_hash(run.model), "corpus": run.fingerprint}
+    save_calibrations(tmp_path / "calibration.json", {"latent_0": halved}, origin)
     options = ("--threshold", "0", "--calibration", tmp_path / "calibration.json")
     answer = lrdgraph("export", discovered, "--to", tmp_path / "x.parquet", *options)
     assert answer.status == 0, answer.err
@@ -96,6 +100,12 @@ def test_probabilities_by_the_file_of_quality(lrdgraph: Command, discovered: Pat
     answer = lrdgraph("export", discovered, "--to", tmp_path / "y.nt", "--calibration", tmp_path / "gone.json")
     assert answer.status == 2
     assert "gone.json does not exist" in answer.err
+    for other in ({}, origin | {"weights": "those of another run"}):
+        save_calibrations(tmp_path / "other.json", {"latent_0": halved}, other)
+        answer = lrdgraph("export", discovered, "--to", tmp_path / "y.nt", "--calibration", tmp_path / "other.json")
+        assert answer.status == 2
+        assert "other.json is of another run or of earlier weights; make it anew with 'lrdgraph quality'" in answer.err
+    assert not (tmp_path / "y.nt").exists()
 
 
 def test_prepare_adds_a_knowledge_graph(lrdgraph: Command, shop: Path, tmp_path: Path) -> None:

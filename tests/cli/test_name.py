@@ -59,6 +59,19 @@ def test_hand_edits_are_kept_unless_forced(lrdgraph: Command, run: Path) -> None
     assert "my own" not in file.read_text()
 
 
+@pytest.mark.parametrize("line", ['description = "Mine."', "symmetric = true"])
+def test_an_edit_of_another_line_than_the_label_is_kept(line: str, lrdgraph: Command, run: Path) -> None:
+    file = run / "relations.toml"
+    file.write_text(f'[latent_0]\nlabel = "latent_0"\n{line}\n')
+    before = load_run(run).model.latent_relations[0]
+    answer = lrdgraph("name", run, "--model", "keywords")
+    assert answer.status == 0, answer.err
+    assert "latent_0: latent_0 (by hand, kept" in answer.out
+    assert "latent_1: latent_1 (proposed by keywords" in answer.out
+    assert load_run(run).model.latent_relations[0] == before
+    assert f'[latent_0]\nlabel = "latent_0"\n{line}\n' in file.read_text()
+
+
 def test_names_are_seen_everywhere(lrdgraph: Command, run: Path, tmp_path: Path) -> None:
     by_hand(run)
     told = lrdgraph("relations", run).out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,16 @@ def test_round_trip(rows: list[tuple[int, int]], tmp_path_factory: pytest.TempPa
     assert found["@last-event"].settings.request == "last-event"
 
 
+def test_the_hash_of_the_targets_is_kept(tmp_path: Path) -> None:
+    path, made = tmp_path / "ranks.parquet", evaluation([1, 2], full=[1, 1])
+    save_ranks(path, {"": replace(made, targets="abc")})
+    assert load_ranks(path, SETTINGS)[""].targets == "abc"
+    pl.read_parquet(path).write_parquet(path)  # as one that was written before there was a hash
+    assert load_ranks(path, SETTINGS)[""].targets == ""
+    with pytest.raises(DataError, match="cannot hold ranks of different targets"):
+        save_ranks(path, {"": made, "@a": replace(made, targets="abc")})
+
+
 def test_five_thousand_targets_take_less_than_30_kilobytes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
 
@@ -74,8 +86,6 @@ def test_a_bad_file_is_named(content: bytes | None, message: str, tmp_path: Path
 
 
 def test_a_table_of_something_else_is_named(tmp_path: Path) -> None:
-    import polars as pl
-
     pl.DataFrame({"a": [1], "b": [2]}).write_parquet(tmp_path / "ranks.parquet")
     with pytest.raises(DataError, match=r"is no file of ranks: it has the columns a, b"):
         load_ranks(tmp_path / "ranks.parquet", SETTINGS)

@@ -106,6 +106,9 @@ def test_runs_that_cannot_be_paired_are_refused():
         compare([], [run], "full/MRR")
     with pytest.raises(DataError, match="different targets"):
         compare([run], [made_of([1, 2, 3], [1, 2, 4])], "full/MRR")
+    with pytest.raises(DataError, match="different targets"):
+        compare([replace(run, targets="a")], [replace(run, targets="b")], "full/MRR")
+    compare([replace(run, targets="a")], [run], "full/MRR")
     with pytest.raises(ConfigError, match="differ in 'ties'"):
         compare([run], [replace(run, settings=EvaluationSettings(ties="optimistic"))], "full/MRR")
     with pytest.raises(ConfigError, match="Unknown metric"):

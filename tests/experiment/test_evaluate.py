@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lrdgraph.errors import DataError
+from lrdgraph.evaluation.saved_ranks import load_ranks
+from lrdgraph.evaluation.significance import compare
 from lrdgraph.experiment import evaluate_run, run_experiment
 from lrdgraph.nn.native import find_compiler
 from lrdgraph.nn.relation_layers import relation_layers
@@ -29,6 +32,17 @@ def test_the_moment_of_the_request_changes_what_reads_it(tmp_path: Path, monkeyp
         assert len(made) == 1 + reads
         metrics = read_json(folder / "result.json")["metrics"]
         assert (metrics["test"] != metrics["test@last-event"]) == reads
+
+
+def test_validation_and_test_are_not_paired(tmp_path: Path) -> None:
+    wanted, folder = settings(tmp_path), tmp_path / "run"
+    run_experiment(wanted, folder, corpus=published())
+    test, validation = (evaluate_run(folder, role, corpus=published()) for role in ("test", "validation"))
+    with pytest.raises(DataError, match="The runs rank different targets"):
+        compare([test], [validation], "full/MRR")
+    saved = load_ranks(folder / "ranks-test.parquet", wanted.evaluation)
+    assert {held.targets for held in saved.values()} == {read_json(folder / "result.json")["targets"]["test"]}
+    assert compare([test], [saved[""]], "full/MRR").difference == 0
 
 
 @pytest.mark.parametrize(("request_time", "other"), [("target", "last-event"), ("last-event", "target")])

@@ -209,9 +209,8 @@ def test_runs_on_the_same_targets_agree_in_their_hash(finished: Path, tmp_path: 
     corpus = published()
     lists = {role: table.copy() for role, table in corpus.candidates.items()}
     lists["test"][0, 0] = lists["test"][0, 0] % 24 + 1
-    without = replace(
-        corpus, triples=Triples(np.zeros(0), np.zeros(0), np.zeros(0), ()), attributes=Vocabulary([], "attribute")
-    )
+    none = np.zeros(0, dtype=np.int64)
+    without = replace(corpus, triples=Triples(none, none, none, ()), attributes=Vocabulary([], "attribute"))
     assert without.fingerprint != corpus.fingerprint
     whole = targets("whole", corpus)
     assert targets("without", without) == whole

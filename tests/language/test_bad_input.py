@@ -131,7 +131,11 @@ TEXTS: dict[str, tuple[Callable[[], object], type[LrdgraphError], str]] = {
     "no field": (lambda: item_texts(CORPUS, "hello"), ConfigError, "names no field"),
     "empty text": (lambda: item_texts(CORPUS, "{brand}"), DataError, "1 of 2 items have no text in brand.* 'i2'"),
     "blank text": (lambda: item_texts(make_corpus(title=["a", " &nbsp;\n"])), DataError, "the first is 'i2'"),
-    "no text fields": (lambda: item_texts(make_corpus(price=pl.Series([1.0]))), DataError, "no text fields"),
+    "no text fields": (
+        lambda: item_texts(dataclasses.replace(CORPUS, fields=pl.DataFrame())),
+        DataError,
+        "no text fields",
+    ),
     "no words": (
         lambda: encode_items(make_corpus(title=["a", "b"]), TextSettings(model="tfidf-svd"), tempfile.mkdtemp()),
         DataError,
@@ -193,7 +197,7 @@ def test_models(encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         ({"model": str(broken)}, DataError, "cannot be loaded"),
         ({"model": str(cut_weights)}, DataError, "cannot be loaded"),
         ({"model": "nobody/nothing"}, DataError, "'nobody/nothing' cannot be loaded"),
-        ({"model": str(encoder_folder), "device": "abacus"}, ConfigError, "device 'abacus' is not there"),
+        ({"model": str(encoder_folder), "device": "abacus"}, ConfigError, "There is no device 'abacus' here"),
         ({"model": str(encoder_folder), "prompt": "red " * 30 + "{text}"}, ConfigError, "no room for a text"),
     ]
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -265,6 +265,7 @@ BAD = {
     "a NaN": (DataError, "'times' must be whole seconds", [["red-pen"]], {"times": [[float("nan")]]}),
     "too early": (DataError, "has an event at 9, after the request at 8", [["red-pen"]], {"times": [[9]], "at": 8}),
     "two requests": (DataError, "'at' holds 2 moments for 1 histories", [["red-pen"]], {"at": [1, 2]}),
+    "a moment that wraps": (DataError, "'at' must be whole seconds", [["red-pen"]], {"at": 2**63}),
     "half a second": (DataError, "'at' must be whole seconds", [["red-pen"]], {"at": 0.5}),
     "too few users": (DataError, "'users' must hold, for each of 1 histories, a number", [["red-pen"]], {"users": []}),
     "no such user": (DataError, "a number from 0 to", [["red-pen"]], {"users": [10**6]}),

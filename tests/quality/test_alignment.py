@@ -12,7 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from lrdgraph.errors import DataError
 from lrdgraph.graph.enrichment import EnrichedGraph, enrich
 from lrdgraph.graph.recorded import recorded
-from lrdgraph.quality.alignment import align, counterparts
+from lrdgraph.quality.alignment import Alignment, align, counterparts, telling_top
 from lrdgraph.quality.hidden import connected
 from tests.quality.worlds import graph_of
 
@@ -73,6 +73,16 @@ def test_counterparts_have_more_at_the_top_than_chance() -> None:
         "one that says 'not r' is no counterpart, as high as its nmi is"
     )
     assert counterparts(found, ["r", "s"], least_lift=3) == {}
+
+
+@pytest.mark.parametrize(("pairs", "top"), [(900, 100), (1500, 100), (3999, 100), (4000, 1000), (399, None)])
+def test_few_pairs_are_judged_by_a_smaller_top(pairs: int, top: int | None) -> None:
+    """At the top 1,000 of 1,500 pairs no relation is met 1.5 times as often as by chance."""
+    joins = np.arange(pairs) < 50  # the posterior is exactly the recorded relation
+    precision = {n: float(joins[:n].mean()) for n in (100, 1000)}
+    exact = Alignment("latent_0", "complement", 1.0, precision, float(joins.mean()), pairs)
+    assert telling_top(precision, pairs) == top
+    assert counterparts([exact], ["complement"]) == ({} if top is None else {"latent_0": "complement"})
 
 
 def test_without_candidates_there_is_nothing_to_align() -> None:

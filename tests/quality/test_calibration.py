@@ -13,6 +13,7 @@ from torch import Tensor
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.quality.calibration import Calibration, calibrate, load_calibrations, save_calibrations
+from lrdgraph.storage import read_json, write_json
 from tests.quality.worlds import graph_of
 
 ITEMS = 120
@@ -88,6 +89,31 @@ def test_broken_files_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "calibration.json").write_text(text)
     with pytest.raises(DataError, match="run 'lrdgraph quality' again"):
         load_calibrations(tmp_path / "calibration.json")
+
+
+@pytest.mark.parametrize(
+    ("knots", "values"),
+    [(["a", "b"], [0.0, 1.0]), ([0.0, None], [0.0, 1.0]), ([0.0], [0.0, 1.0]), ([], []), (0.5, 0.5), ([True], [1.0])],
+)
+def test_knots_that_are_no_numbers_are_refused(
+    knots: object, values: object, found: dict[str, Calibration], tmp_path: Path
+) -> None:
+    path = tmp_path / "calibration.json"
+    save_calibrations(path, found, {})
+    held = read_json(path)
+    held["calibrations"]["latent_0"] |= {"knots": knots, "values": values}
+    write_json(path, held)
+    with pytest.raises(DataError, match="no whole calibrations; run 'lrdgraph quality' again"):
+        load_calibrations(path)
+
+
+def test_those_of_another_model_are_refused(found: dict[str, Calibration], tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    save_calibrations(path, found, {"weights": "abc", "corpus": "def"})
+    assert load_calibrations(path, weights="abc", corpus="def") == found
+    for of in ({"weights": "abd", "corpus": "def"}, {"weights": "abc", "corpus": "de"}):
+        with pytest.raises(DataError, match="of another run or of earlier weights; make it anew with 'lrdgraph qual"):
+            load_calibrations(path, **of)
 
 
 def test_settings_are_checked(world: tuple[ItemGraph, Tensor]) -> None:
