@@ -25,7 +25,7 @@ def with_attributes(corpus: Corpus, fields: str | Iterable[str], separator: str 
         separator: what stands between several values of a cell; by default a cell is one value.
 
     Raises:
-        ConfigError: there is no such field, or the separator is empty.
+        ConfigError: there is no such field, it holds lists or the like, or the separator is empty.
     """
     names = [fields] if isinstance(fields, str) else list(fields)
     if separator == "":
@@ -36,9 +36,12 @@ def with_attributes(corpus: Corpus, fields: str | Iterable[str], separator: str 
             raise ConfigError(
                 f"The items have no field '{name}'{nearest(name, corpus.fields.columns)}; their fields are {known}."
             )
+        kind = corpus.fields.schema[name]
+        if kind.is_nested() or kind in (pl.Binary, pl.Object):
+            raise ConfigError(f"The field '{name}' is {kind}, expected text or numbers; write its values as text.")
     rows, dropped = [], Counter[str]()
     for name in names:
-        pairs = pl.DataFrame({"head": corpus.items.series, "value": corpus.fields[name]})
+        pairs = pl.DataFrame({"head": corpus.items.series, "value": corpus.fields[name].cast(pl.String)})
         if separator is not None:
             pairs = pairs.with_columns(pl.col("value").str.split(separator)).explode("value")
         pairs = pairs.with_columns(pl.col("value").str.strip_chars()).filter(pl.col("value") != "")

@@ -61,7 +61,8 @@ class Corpus:
         users, items, attributes: vocabularies.
         user, item: ``(M,)`` int64 indices.
         time: ``(M,)`` int64 seconds since 1970-01-01 UTC.
-        fields: ``N`` rows of text columns (``title``, ``brand`` …), row ``i - 1`` for item ``i``.
+        fields: ``N`` rows of columns (``title``, ``brand`` …), row ``i - 1`` for item ``i``; language models read those
+            of text.
         triples: predefined relations.
         split: ``(M,)`` int8 of TRAIN, VALIDATION, TEST where the source publishes one, else None.
         candidates: role name (``"validation"``, ``"test"``) → ``(n, C)`` int64 negative items, one row for each
@@ -233,9 +234,6 @@ def _check_types(corpus: Corpus) -> None:
             raise DataError(f"Column '{name}' is {array.dtype}, expected int64; convert it with astype.")
     if corpus.split is not None and corpus.split.dtype != np.int8:
         raise DataError(f"Column 'split' is {corpus.split.dtype}, expected int8; convert it with astype.")
-    for name, kind in corpus.fields.schema.items():
-        if kind != pl.String:
-            raise DataError(f"Field '{name}' is {kind}, expected text; cast it to pl.String.")
     if triples.weight is not None and not ((triples.weight >= 0) & (triples.weight <= 1)).all():
         raise DataError("A triple has a weight outside [0, 1]; scale the weights, or leave them out.")
 

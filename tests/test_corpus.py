@@ -150,7 +150,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"item": np.array([1, 2, 3], dtype=np.int32)}, "Column 'item' is int32, expected int64"),
     ({"time": np.array([np.nan, 2.0, 3.0])}, "Column 'time' is float64, expected int64"),
     ({"split": np.array([0, 1, 2])}, "Column 'split' is int64, expected int8"),
-    ({"fields": pl.DataFrame({"year": [1990, 1991, 1992]})}, "Field 'year' is Int64, expected text"),
     ({"triples": triples(weight=np.array([0.5, 7.0], dtype=np.float32))}, r"weight outside \[0, 1\]"),
     ({"triples": triples(weight=np.array([0.5, np.nan], dtype=np.float32))}, r"weight outside \[0, 1\]"),
 ]

@@ -156,7 +156,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float], says: str) -
 
 def test_a_folder_of_other_files_is_kept(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="no synthetic tables"):
+    with pytest.raises(ConfigError, match="that are not synthetic tables"):
         made(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     with pytest.raises(ConfigError, match="is a file"):

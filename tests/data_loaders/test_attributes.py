@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -32,6 +33,14 @@ def told(corpus: Corpus) -> list[tuple[str, str, str]]:
     triples = corpus.triples
     ends = zip(triples.head, triples.relation, triples.tail, strict=True)
     return [(nodes[head], triples.names[relation], nodes[tail]) for head, relation, tail in ends]
+
+
+def test_numbers_are_values_and_lists_are_not() -> None:
+    fields = pl.DataFrame({"year": [1990, None, 1991, 1990], "tags": [["a"], [], [], []]})
+    made = replace(shop(), fields=fields)
+    assert [tail for _, _, tail in told(with_attributes(made, "year"))] == ["year:1990", "year:1991", "year:1990"]
+    with pytest.raises(ConfigError, match=r"The field 'tags' is List\(String\), expected text or numbers"):
+        with_attributes(made, "tags")
 
 
 def test_by_hand() -> None:

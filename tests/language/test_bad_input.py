@@ -131,11 +131,7 @@ TEXTS: dict[str, tuple[Callable[[], object], type[LrdgraphError], str]] = {
     "no field": (lambda: item_texts(CORPUS, "hello"), ConfigError, "names no field"),
     "empty text": (lambda: item_texts(CORPUS, "{brand}"), DataError, "1 of 2 items have no text in brand.* 'i2'"),
     "blank text": (lambda: item_texts(make_corpus(title=["a", " &nbsp;\n"])), DataError, "the first is 'i2'"),
-    "no text fields": (
-        lambda: item_texts(dataclasses.replace(CORPUS, fields=pl.DataFrame())),
-        DataError,
-        "no text fields",
-    ),
+    "no text fields": (lambda: item_texts(make_corpus(price=pl.Series([1.0]))), DataError, "no text fields"),
     "no words": (
         lambda: encode_items(make_corpus(title=["a", "b"]), TextSettings(model="tfidf-svd"), tempfile.mkdtemp()),
         DataError,

@@ -56,7 +56,7 @@ def test_a_killed_unpacking_is_begun_anew(tmp_path: Path) -> None:
     settings = TextSettings(model=str(tmp_path / "small.gguf"))
     first = np.array(encode_items(CORPUS, settings, tmp_path / "cache"))
     (folder,) = (path for path in (tmp_path / "cache").glob("gguf-*") if path.is_dir())
-    folder.rename(folder.with_name(f".{folder.name}.0.tmp"))
+    folder.rename(folder.with_name(f".{folder.name}.{0:032x}.tmp"))
     np.testing.assert_array_equal(TextEncoder(settings, tmp_path / "cache").encode(TEXTS), first)
     assert not list((tmp_path / "cache").glob(".*.tmp"))
 
