@@ -105,8 +105,8 @@ def _abandoned(folder: Path) -> bool:
     """Whether the process that made a temporary folder is gone: the system lets go of its lock then."""
     try:
         held = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return True
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)  # what may not be opened is another person's
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -112,6 +112,20 @@ def test_a_writer_at_work_is_left_alone(tmp_path: Path):
     assert contents(tmp_path) == {"box/a": "new", "box.v2/a": "new", "box.tsv/a": "new", "box.csv": "new"}
 
 
+def test_what_may_not_be_opened_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (left := tmp_path / f".box.{0:032x}.tmp").mkdir()
+
+    def refused(path: Path, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.open", refused)
+    settle_folder(tmp_path / "box")
+    monkeypatch.undo()
+    assert left.is_dir()
+    settle_folder(tmp_path / "box")
+    assert not left.exists()
+
+
 def test_the_current_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "box").mkdir()
     (tmp_path / ".box.old").mkdir()
