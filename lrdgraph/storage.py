@@ -116,6 +116,38 @@ def _abandoned(folder: Path) -> bool:
     return True
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a folder itself, which is made where there is none, and removed again where nothing came into it.
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    try:
+        folder.mkdir(parents=True)
+        made = True
+    except FileExistsError:
+        made = False
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{folder} is being trained by another process; wait for it or name another folder."
+            ) from None
+        except OSError:
+            pass  # some file systems know no locks
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_UN)  # closing lets go of nothing that a forked process has as well
+        os.close(held)
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as readable JSON, atomically; non-finite numbers are an error."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

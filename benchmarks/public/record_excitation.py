@@ -9,7 +9,6 @@ and came out.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.public.recording import destination, keep
 from tests.models import parity
 
 PUBLIC_NAMES = {"slrc": "SLRCPlus", "chorus": "Chorus"}
@@ -86,25 +84,18 @@ def record(name: str, path: Path) -> None:
     for index, row in enumerate(rows):
         history[index, LENGTH - row["lengths"] :] = torch.from_numpy(row["history_items"])
         times[index, LENGTH - row["lengths"] :] = torch.from_numpy(row["history_times"])
-    tensors: dict[str, Tensor] = {f"weight/{key}": value for key, value in model.state_dict().items()}
-    tensors |= {f"gradient/{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
-    tensors |= {"batch/user": feed["user_id"], "batch/item": feed["item_id"], "batch/history": history}
-    tensors |= {"batch/history_time": times, "batch/moment": torch.tensor(data.data["time"])}
-    tensors |= {"out/scores": scores, "out/direction": direction}
-    save_file({key: value.detach().clone().contiguous() for key, value in tensors.items()}, path)
+    batch = {"user": feed["user_id"], "item": feed["item_id"], "history": history, "history_time": times}
+    batch["moment"] = torch.tensor(data.data["time"])
+    keep(path, model, batch, {"scores": scores, "direction": direction})
     excited = (feed["relational_interval"] >= 0).flatten(0, 1).sum(0).tolist()
     print(f"{path}: scores {scores.std():.3f}, pairs that a relation excites {excited}")
 
 
 def main() -> None:
     """Record both models."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("public", type=Path, help="checkout of ReChorus")
-    parser.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args()
-    sys.path.insert(0, str(chosen.public / "src"))
+    out = destination(__doc__, "ReChorus")
     for name in PUBLIC_NAMES:
-        record(name, chosen.out / f"parity-{name}.safetensors")
+        record(name, out / f"parity-{name}.safetensors")
 
 
 if __name__ == "__main__":

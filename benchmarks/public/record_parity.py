@@ -8,17 +8,16 @@ with random weights and batches; nothing of its code or data is kept, only the n
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.public.recording import destination, keep
 from tests.models import parity
 
 ROWS, LENGTH, NEGATIVES = 7, 5, 5
@@ -106,10 +105,7 @@ def record(name: str, path: Path) -> None:
     found["knowledge"] = rank_loss(out["kg_prediction"])
     if "lrd_loss" in out:
         found["discovery"] = out["lrd_loss"]
-    tensors = {f"weight/{key}": value for key, value in model.state_dict().items()}
-    tensors |= {f"gradient/{key}": p.grad for key, p in model.named_parameters() if p.grad is not None}
-    tensors |= {f"batch/{key}": value for key, value in feed.items()} | {f"out/{k}": v for k, v in found.items()}
-    save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, path)
+    keep(path, model, feed, found)
     print(f"{path}: scores {found['scores'].std():.3f}, total {float(total.detach()):.6f}")
 
 
@@ -125,13 +121,9 @@ class _Double:
 
 def main() -> None:
     """Record all four models."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("public", type=Path, help="checkout of the public LRD code")
-    parser.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args()
-    sys.path.insert(0, str(chosen.public / "src"))
+    out = destination(__doc__, "the public LRD code")
     for name in parity.MODELS:
-        record(name, chosen.out / f"parity-{name}.safetensors")
+        record(name, out / f"parity-{name}.safetensors")
 
 
 if __name__ == "__main__":

@@ -29,12 +29,11 @@ from lrdgraph.evaluation.saved_ranks import save_ranks
 from lrdgraph.experiment.inputs import build_inputs, keep_to_text, load_corpus, load_inputs, save_inputs
 from lrdgraph.experiment.provenance import peak_memory, provenance
 from lrdgraph.experiment.settings import ExperimentSettings, experiment_settings, other_settings, trains_longer
-from lrdgraph.language.lock import claimed
 from lrdgraph.models.base import Recommender
 from lrdgraph.models.registry import build_model
 from lrdgraph.naming.file import FILE, named
 from lrdgraph.splits import Split, split, targets_hash
-from lrdgraph.storage import atomic_file, read_json, settle_folder, write_json
+from lrdgraph.storage import atomic_file, claimed, read_json, settle_folder, write_json
 from lrdgraph.training.checkpoint import load_weights
 from lrdgraph.training.state import TrainingState
 from lrdgraph.training.trainer import chosen_by, train, validate

@@ -97,7 +97,8 @@ def build_graph(
 
 
 def _thinned(tables: dict[str, _Edges], share: float) -> dict[str, _Edges]:
-    partners, kept = _partners(tables), dict[str, _Edges]()
+    transposes = {name: edges.transpose() for name, edges in tables.items()}
+    partners, kept = _partners(tables, transposes), dict[str, _Edges]()
     for name, edges in tables.items():
         partner = partners[name]
         if partner in kept:
@@ -159,18 +160,19 @@ def _joins_items(edges: _Edges, items: int) -> bool:
     return bool(((edges.head <= items) & (edges.tail <= items)).any())
 
 
-def _partners(tables: dict[str, _Edges]) -> dict[str, str | None]:
+def _partners(tables: dict[str, _Edges], transposes: dict[str, _Edges]) -> dict[str, str | None]:
     """The relation that is the exact transpose of each, itself where it is symmetric; the first of several."""
     held: dict[bytes, str] = {}
     for name, edges in tables.items():
         held.setdefault(edges.digest(), name)
-    return {name: held.get(edges.transpose().digest()) for name, edges in tables.items()}
+    return {name: held.get(edges.digest()) for name, edges in transposes.items()}
 
 
 def _with_inverses(
     vocabulary: list[Relation], tables: dict[str, _Edges], items: int
 ) -> tuple[list[Relation], dict[str, _Edges]]:
-    partners = _partners(tables)
+    transposes = {name: edges.transpose() for name, edges in tables.items()}
+    partners = _partners(tables, transposes)
     place = {name: position for position, name in enumerate(tables)}
     from_attributes = {name: int((edges.head > items).sum()) for name, edges in tables.items()}
 
@@ -179,7 +181,7 @@ def _with_inverses(
         name, partner = relation.name, partners[relation.name]
         if partner is None:
             inverse = Relation(f"{name}^-1", "inverse", f"{relation.label} (inverse)")
-            added[inverse] = tables[name].transpose()
+            added[inverse] = transposes[name]
         elif tables[name].digest() != tables[partner].digest() and (from_attributes[name], place[name]) > (
             from_attributes[partner],
             place[partner],

@@ -14,9 +14,8 @@ import pytest
 from lrdgraph.errors import ConfigError, DataError
 from lrdgraph.experiment import evaluate_run, load_run, run_experiment
 from lrdgraph.experiment import run as runs
-from lrdgraph.language.lock import claimed
 from lrdgraph.language.settings import TextSettings
-from lrdgraph.storage import read_json
+from lrdgraph.storage import claimed, read_json
 from tests.experiment.worlds import published, settings
 from tests.models import shop
 
@@ -82,7 +81,7 @@ def test_what_a_failed_run_kept_is_made_anew(tmp_path: Path) -> None:
 
 def test_two_do_not_train_in_one_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    holder = "from lrdgraph.language.lock import claimed; import sys, pathlib\n"
+    holder = "from lrdgraph.storage import claimed; import sys, pathlib\n"
     holder += "with claimed(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", holder, str(folder)]
     root = Path(__file__).resolve().parents[2]
