@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from lrdgraph.batch import Batch
@@ -14,6 +15,8 @@ from lrdgraph.graph.relations import Relation
 from lrdgraph.models.evidence import Explanation
 from lrdgraph.models.inputs import ModelInputs
 from lrdgraph.models.recommend import Recommendation, recommend
+
+Made = TypeVar("Made")
 
 
 class Recommender(nn.Module, ABC):
@@ -114,6 +117,18 @@ class Recommender(nn.Module, ABC):
         """Sentences on what has gone wrong in the model as it stands."""
         found = self.relation_usage()
         return [] if found is None else warnings(found)
+
+    def kept(self, name: str, make: Callable[[], Made]) -> Made:
+        """What ``make`` gives; made once for all calls of one ``name`` in evaluation mode without gradients.
+
+        It is forgotten when the weights, their device or the mode change.
+        """
+        if self.training or torch.is_grad_enabled():
+            return make()
+        if name not in self._cache:
+            self._cache[name] = make()
+        made: Made = self._cache[name]
+        return made
 
     def train(self, mode: bool = True) -> Recommender:
         """Switch mode as torch does, and forget vectors that were kept for scoring."""

@@ -57,12 +57,8 @@ class PersonalRecommender(Recommender):
         return self.people.weight, self.items.weight
 
     def scoring_tables(self) -> tuple[Tensor, Tensor]:
-        """The same, kept between calls while the model is in evaluation mode without gradients."""
-        if self.training or torch.is_grad_enabled():
-            return self.tables()
-        if "people" not in self._cache:
-            self._cache["people"], self._cache["items"] = self.tables()
-        return self._cache["people"], self._cache["items"]
+        """The same, :meth:`kept` between calls."""
+        return self.kept("tables", self.tables)
 
     def events(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Users and items ``(P,)`` of all events of the rows of a training batch, the last targets included."""

@@ -253,13 +253,8 @@ class Flagship(SequentialRecommender):
         return explanation(pairs, parts, labels)
 
     def _kept(self) -> tuple[Tensor, Tensor]:
-        if self.training or torch.is_grad_enabled():
-            mixture = self.mixture()
-            return mixture, self.vectors_from(mixture)
-        if "mixture" not in self._cache:
-            self._cache["mixture"] = self.mixture()
-            self._cache["vectors"] = self.vectors_from(self._cache["mixture"])
-        return self._cache["mixture"], self._cache["vectors"]
+        mixture = self.kept("mixture", self.mixture)
+        return mixture, self.kept("vectors", lambda: self.vectors_from(mixture))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         if self.shared is not None and batch.target is not None:

@@ -141,10 +141,12 @@ class TextKNN(Recommender):
 
     def directions(self) -> Tensor:
         """Centred language vectors of length 1, ``(N + 1, T)``; zero for an item without text."""
-        if "directions" not in self._cache:
+
+        def centred() -> Tensor:
             described = self.text.norm(dim=1, keepdim=True) > 0
-            self._cache["directions"] = F.normalize(self.text - self.mean, dim=1) * described
-        return self._cache["directions"]
+            return F.normalize(self.text - self.mean, dim=1) * described
+
+        return self.kept("directions", centred)
 
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         direction = self.directions()

@@ -175,19 +175,11 @@ class RelationAware(Recommender):
         # its gradient is summed faster than that of an index
         return relational_attention(F.embedding(batch.history, table), batch.history > 0, seen, weight)
 
-    def _table(self) -> Tensor:
-        """Item vectors, kept between calls while the model is in evaluation mode without gradients."""
-        if self.training or torch.is_grad_enabled():
-            return self.items()
-        if "items" not in self._cache:
-            self._cache["items"] = self.items()
-        return self._cache["items"]
-
     def score(self, batch: Batch, candidates: Tensor | None = None) -> Tensor:
         if candidates is None:
             candidates = torch.arange(self.inputs.num_items + 1, device=batch.history.device)
         candidates = candidates.expand(len(batch), -1)
-        table, at_once = self._table(), CANDIDATES_AT_ONCE * torch.get_num_threads()
+        table, at_once = self.kept("items", self.items), CANDIDATES_AT_ONCE * torch.get_num_threads()
         at_once = max(1, at_once // max(candidates.size(1), 1))
         parts = []
         for start in range(0, len(batch), at_once):

@@ -261,13 +261,8 @@ class SequentialRecommender(Recommender):
         return scores + (self.trend(moment) if candidates is None else self.trend.at(moment, candidates))
 
     def scoring_vectors(self) -> Tensor:
-        """Item vectors, kept between calls while the model is in evaluation mode without gradients."""
-        if self.training or torch.is_grad_enabled():
-            return self.item_vectors()
-        if "vectors" not in self._cache:
-            self._cache["vectors"] = self.item_vectors()
-        vectors: Tensor = self._cache["vectors"]
-        return vectors
+        """Item vectors, :meth:`kept` between calls."""
+        return self.kept("vectors", self.item_vectors)
 
     def scoring_query(self, batch: Batch) -> Tensor:
         """Query ``(B, D)`` of the request after each history; that of the last batch is kept, as item vectors are."""
