@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from lrdgraph.errors import DataError
-from lrdgraph.storage import atomic_folder, check_replaceable, read_json, settle_folder, write_json
+from lrdgraph.storage import atomic_folder, check_replaceable, read_json, read_parquet, settle_folder, write_json
 from lrdgraph.vocabulary import Vocabulary
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -210,12 +210,7 @@ class Corpus:
 
 
 def _parquet(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path, glob=False)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; prepare the corpus again.") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} is not a whole Parquet file ({error}); prepare the corpus again.") from None
+    return read_parquet(path, "prepare the corpus again")
 
 
 def _digest_strings(digest: hashlib._Hash, series: pl.Series) -> None:

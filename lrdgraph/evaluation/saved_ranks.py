@@ -14,7 +14,7 @@ from lrdgraph.batch import RequestTime
 from lrdgraph.errors import DataError
 from lrdgraph.evaluation.evaluator import Evaluation
 from lrdgraph.evaluation.settings import EvaluationSettings
-from lrdgraph.storage import atomic_file
+from lrdgraph.storage import atomic_file, read_parquet
 
 
 def save_ranks(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
@@ -50,12 +50,7 @@ def load_ranks(path: Path, settings: EvaluationSettings) -> dict[str, Evaluation
     Raises:
         DataError: the file is missing or is none of ranks.
     """
-    try:
-        table, about = pl.read_parquet(path, glob=False), pl.read_parquet_metadata(path)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; evaluate the run again to write it.") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); restore it or evaluate the run again.") from None
+    table, about = read_parquet(path, "evaluate the run again"), pl.read_parquet_metadata(path)
     if "user_step" not in table.columns or table.width < 2:
         raise DataError(f"{path} is no file of ranks: it has the columns {', '.join(table.columns)}; restore it.")
     user = np.cumsum(table["user_step"].to_numpy())

@@ -21,7 +21,7 @@ from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.inputs import ModelInputs, model_inputs
 from lrdgraph.models.registry import model_class
 from lrdgraph.splits import Split
-from lrdgraph.storage import atomic_folder, settle_folder
+from lrdgraph.storage import atomic_folder, read_parquet, settle_folder
 from lrdgraph.training.checkpoint import load_tensors, save_tensors
 from lrdgraph.vocabulary import Vocabulary
 
@@ -148,10 +148,7 @@ def load_inputs(folder: Path) -> tuple[ModelInputs, pl.DataFrame]:
 
 
 def _table(path: Path) -> pl.DataFrame:
-    try:
-        table = pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); train again or restore it.") from None
+    table = read_parquet(path, "train again or restore it")
     if "id" not in table.columns:
         raise DataError(f"{path} has no column 'id'; train again or restore it.")
     return table

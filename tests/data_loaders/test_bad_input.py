@@ -215,7 +215,7 @@ CASES = [
     Case("zip of something else", M, archive("ml-100k.zip", "readme"), ("ml-100k.zip", "no u.data"), read=inside("ml-100k.zip")),
     Case("no zip", M, put("ml-100k.zip", "junk"), ("ml-100k.zip", "not a whole zip"), read=inside("ml-100k.zip")),
     # saved corpora
-    Case("saved corpus cut short", S, half("interactions.parquet"), ("interactions.parquet", "not a whole Parquet")),
+    Case("saved corpus cut short", S, half("interactions.parquet"), ("interactions.parquet", "cannot be read")),
     Case("saved file missing", S, remove("users.parquet"), ("users.parquet", "does not exist")),
     Case("saved corpus changed", S, swap("corpus.json", '"needs"', '"wants"'), ("fingerprint",)),
     Case("saved corpus without name", S, swap("corpus.json", '"name"', '"nom"'), ("'name' is missing",)),
