@@ -17,6 +17,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.markdown import markdown, p_value
 from benchmarks.plan import names
@@ -34,7 +35,7 @@ class Pair:
         label: the condition under which they are compared.
         table: its name.
         model, baseline: names of the rows, with the part and without it.
-        role: which targets are ranked, ``"test"``, ``"test@last-event"``.
+        role: which targets are ranked, and when they are asked for.
         group: of targets, as ``"degree 0"``; all where empty. Groups are not tested, since ranks are kept without them.
     """
 
@@ -42,7 +43,7 @@ class Pair:
     table: str
     model: str
     baseline: str
-    role: str = "test"
+    role: Literal["validation", "test", "test@last-event"] = "test"
     group: str = ""
 
 
@@ -67,8 +68,8 @@ def contrasts_table(path: Path, summary: Callable[[str], Summary]) -> str:
         summary: gives a table by its name.
 
     Raises:
-        ConfigError: the file has a key that is unknown or of the wrong type, two pairs have one label, or a row is in
-            no table.
+        ConfigError: the file has a key that is unknown or of the wrong type, two pairs have one label, a row is in no
+            table, or a group in no result.
         DataError: the rows of a pair rank different targets.
     """
     asked = settings(Contrasts, read_toml(path), str(path))
@@ -81,7 +82,7 @@ def contrasts_table(path: Path, summary: Callable[[str], Summary]) -> str:
     for pair, (model, baseline) in zip(asked.pair, sides, strict=True):
         ours, theirs = ([] if pair.group else line.evaluations(pair.role) for line in (model, baseline))
         for metric in asked.metrics:
-            values = [_values(line, pair, metric) for line in (model, baseline)]
+            values = [_values(path, line, pair, metric) for line in (model, baseline)]
             if not all(values):
                 continue
             cells[pair.label, metric] = statistics.mean(values[0]), statistics.mean(values[1])
@@ -122,11 +123,16 @@ def _line(path: Path, summary: Summary, name: str) -> Line:
     )
 
 
-def _values(line: Line, pair: Pair, metric: str) -> list[float]:
+def _values(path: Path, line: Line, pair: Pair, metric: str) -> list[float]:
     if not pair.group:
         return line.values(pair.role, metric)
     protocol, _, name = metric.partition("/")
-    held = [record["buckets"].get(pair.role, {}).get(protocol, {}).get(pair.group, {}) for record in line.records]
+    groups = [record["buckets"].get(pair.role, {}).get(protocol, {}) for record in line.records]
+    for known in groups:
+        if known and pair.group not in known:
+            hint = nearest(pair.group, known)
+            raise ConfigError(f"{path}: '{pair.group}' is no group of targets{hint}; known are {', '.join(known)}.")
+    held = [known.get(pair.group, {}) for known in groups]
     return [metrics[name] for metrics in held] if all(name in metrics for metrics in held) else []
 
 

@@ -101,6 +101,18 @@ def test_a_pair_that_is_in_no_table_is_refused(table: Path, was: str, now: str, 
         shown(table, OTHER.replace(was, now))
 
 
+@pytest.mark.parametrize(
+    ("now", "message"),
+    [
+        ('group = "tide"', r"'tide' is no group of targets \(did you mean 'tied'\?\); known are .*tied"),
+        ('role = "tset"', "role"),
+    ],
+)
+def test_a_group_or_role_that_no_result_has_is_refused(table: Path, now: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        shown(table, FILE.replace('group = "tied"', now))
+
+
 def test_a_label_stands_for_one_pair(table: Path) -> None:
     with pytest.raises(ConfigError, match="two pairs are labelled 'all'; give each a label of its own"):
         shown(table, FILE.replace('label = "tied"', 'label = "all"'))
