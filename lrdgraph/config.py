@@ -125,6 +125,23 @@ def settings(cls: type[S], values: Mapping[str, Any], where: str) -> S:
         raise ConfigError(_sentence(error.errors(include_url=False), values, where)) from None
 
 
+def at_least(instance: Any, where: str = "", **bounds: float) -> None:
+    """Refuse an instance of settings of which one is below its bound; None has no bound.
+
+    Args:
+        instance: of a dataclass of settings.
+        where: how a message names the place, e.g. ``"[training] "``.
+        bounds: the least value by the name of the setting.
+
+    Raises:
+        ConfigError: one is below, or not a number.
+    """
+    for name, least in bounds.items():
+        value = getattr(instance, name)
+        if value is not None and not value >= least:
+            raise ConfigError(f"{where}{name} is {value}; it must be at least {least}.")
+
+
 def _numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
     """Every fractional number within a value of JSON, and where it stands."""
     if isinstance(value, float):

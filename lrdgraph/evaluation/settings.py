@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from lrdgraph.batch import RequestTime
+from lrdgraph.config import at_least
 from lrdgraph.errors import ConfigError
 
 Ties = Literal["realistic", "pessimistic", "optimistic"]
@@ -41,9 +42,9 @@ class EvaluationSettings:
         choices = {"ties": get_args(Ties), "request": get_args(RequestTime), "protocols": get_args(Protocols)}
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise ConfigError(f"Setting '{name}' is '{getattr(self, name)}'; it must be one of {', '.join(known)}.")
+                raise ConfigError(
+                    f"[evaluation] {name} is '{getattr(self, name)}'; it must be one of {', '.join(known)}."
+                )
         if not self.ks or any(not isinstance(k, int) or k < 1 for k in self.ks) or len(set(self.ks)) != len(self.ks):
-            raise ConfigError(f"Setting 'ks' is {self.ks}; give distinct whole numbers of at least 1.")
-        for name, least in (("batch_size", 1), ("item_chunk", 2)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"Setting '{name}' is {getattr(self, name)}; it must be at least {least}.")
+            raise ConfigError(f"[evaluation] ks is {self.ks}; give distinct whole numbers of at least 1.")
+        at_least(self, "[evaluation] ", batch_size=1, item_chunk=2)

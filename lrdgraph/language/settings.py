@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from lrdgraph.config import at_least
 from lrdgraph.errors import ConfigError, nearest
 
 PoolingChoice = Literal["auto", "mean", "cls", "last"]
@@ -75,10 +76,7 @@ class TextSettings:
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"Unknown {name} '{value}'{nearest(value, known)}; known are {', '.join(known)}.")
-        for name, least in (("max_length", 1), ("batch_size", 1), ("width", 1), ("shuffle", 0)):
-            number = getattr(self, name)
-            if number is not None and number < least:
-                raise ConfigError(f"{name} is {number}; it must be at least {least}.")
+        at_least(self, max_length=1, batch_size=1, width=1, shuffle=0)
         if self.prompt.count("{text}") != 1:
             raise ConfigError(f"The prompt '{self.prompt}' must contain {{text}} once, where the item's text goes.")
         if self.template is not None and self.fields:

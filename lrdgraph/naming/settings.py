@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrdgraph.config import at_least
 from lrdgraph.errors import ConfigError
 from lrdgraph.language.pretrained import smollm2_file, smollm2_installed
 from lrdgraph.language.settings import SMOLLM2, DtypeChoice, TextSettings
@@ -40,9 +41,7 @@ class NamingSettings:
     max_new_tokens: int = 48
 
     def __post_init__(self) -> None:
-        for name in ("pairs", "keyword_pairs", "max_new_tokens"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        at_least(self, pairs=1, keyword_pairs=1, max_new_tokens=1)
         if self.endpoint is not None and self.model in (AUTO, SMOLLM2, KEYWORDS):
             raise ConfigError(f"There is an endpoint and model is '{self.model}'; name the model that it knows.")
 

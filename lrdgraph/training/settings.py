@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from lrdgraph.config import at_least
 from lrdgraph.errors import ConfigError
 
 
@@ -57,11 +58,8 @@ class TrainingSettings:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        least = {"epochs": 1, "batch_size": 1, "evaluate_every": 1}
-        least |= {"patience": 0, "clip": 0, "weight_decay": 0, "max_minutes": 0}
-        for name, bound in least.items():
-            if not getattr(self, name) >= bound:
-                raise ConfigError(f"[training] {name} is {getattr(self, name)}; it must be at least {bound}.")
+        at_least(self, "[training] ", epochs=1, batch_size=1, evaluate_every=1)
+        at_least(self, "[training] ", patience=0, clip=0, weight_decay=0, max_minutes=0)
         if not 0 <= self.seed < 2**43:  # chance of an epoch follows from 2^20 times it, in 64 bits with a sign
             raise ConfigError(f"[training] seed is {self.seed}; it must be at least 0 and below 2^43, {2**43}.")
         if not 0 < self.learning_rate < math.inf:

@@ -25,5 +25,5 @@ def test_a_list_of_cut_offs_from_a_file_is_kept_as_a_tuple():
     ],
 )
 def test_a_wrong_setting_is_named(setting, value):
-    with pytest.raises(ConfigError, match=f"Setting '{setting}'"):
+    with pytest.raises(ConfigError, match=rf"\[evaluation\] {setting} is"):
         EvaluationSettings(**{setting: value})

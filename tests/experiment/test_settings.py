@@ -78,7 +78,7 @@ def test_settings_survive_being_written(name: str) -> None:
         ({"training": {"epochs": "3"}}, r"\[training\] 'epochs' must be an integer, got '3'"),
         ({"training": {"epochs": 0}}, r"\[training\] epochs is 0; it must be at least 1"),
         ({"training": {"schedule": "linear"}}, r"\[training\] 'schedule' must be 'constant' or 'cosine', got 'linear'"),
-        ({"evaluation": {"ks": []}}, "Setting 'ks'"),
+        ({"evaluation": {"ks": []}}, r"\[evaluation\] ks is"),
         ({"name": 3}, "'name' must be a string, got 3"),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, dict) else "",
