@@ -165,8 +165,8 @@ def _load(place: Path | str, settings: TextSettings, writes: bool) -> tuple[Any,
 
     source: dict[str, Any] = {"revision": settings.revision or "main", "trust_remote_code": False}
     weights: dict[str, Any] = {"use_safetensors": True}
-    folder = place
-    if isinstance(place, Path) and place.is_file():
+    folder, packed = place, isinstance(place, Path) and place.is_file()
+    if isinstance(place, Path) and packed:
         folder, source["gguf_file"] = place.parent, place.name
         # versions without this class unpack weights in any case
         packing = getattr(transformers, "GgufConfig", None)
@@ -177,7 +177,8 @@ def _load(place: Path | str, settings: TextSettings, writes: bool) -> tuple[Any,
             raise ConfigError(f"'{settings.model}' is an encoder-decoder; choose an encoder or a causal model.")
         tokenizer = AutoTokenizer.from_pretrained(folder, **source)
         dtype = getattr(torch, settings.dtype)
-        kind: Any = AutoModelForCausalLM if writes else AutoModel
+        # some versions find none of a packed file's weights for a model without its head
+        kind: Any = AutoModelForCausalLM if writes or packed else AutoModel
         model, report = kind.from_pretrained(
             folder, **source, **weights, config=config, dtype=dtype, output_loading_info=True
         )
@@ -187,7 +188,7 @@ def _load(place: Path | str, settings: TextSettings, writes: bool) -> tuple[Any,
         raise DataError(
             f"The weights of '{settings.model}' lack {len(lacking)} tensors such as {lacking[0]}; get it anew."
         )
-    return tokenizer, model
+    return tokenizer, model if writes or not packed else model.base_model
 
 
 def own_pooling(settings: TextSettings) -> str | None:

@@ -84,6 +84,7 @@ def save_gguf(path: Path, kind: str = "F32", seed: int = 0) -> LlamaModel:
     file.add_token_list(LETTERS)
     file.add_token_types([3, 3, 3] + [1] * (len(LETTERS) - 3))
     file.add_token_merges(MERGES)
+    file.add_bos_token_id(1)
     file.add_eos_token_id(1)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     for number in ("q", "k"):
