@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from lrdgraph.errors import DataError
-from lrdgraph.storage import atomic_folder, check_replaceable, read_json, read_parquet, settle_folder, write_json
+from lrdgraph.parquet import read_parquet
+from lrdgraph.storage import atomic_folder, check_replaceable, read_json, settle_folder, write_json
 from lrdgraph.vocabulary import Vocabulary
 
 TRAIN, VALIDATION, TEST = 0, 1, 2

@@ -14,8 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from lrdgraph.errors import ConfigError, DataError
 
 
@@ -148,24 +146,6 @@ def claimed(folder: Path) -> Iterator[None]:
         if made:
             with suppress(OSError):
                 folder.rmdir()
-
-
-def read_parquet(path: Path, otherwise: str) -> pl.DataFrame:
-    """Read the one Parquet file of that name.
-
-    Args:
-        path: the file.
-        otherwise: what to do where it cannot be read.
-
-    Raises:
-        DataError: the file is missing or is no whole Parquet file.
-    """
-    try:
-        return pl.read_parquet(path, glob=False)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; {otherwise}.") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); {otherwise}.") from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = {
     "ground": [
         *("lrdgraph.errors", "lrdgraph.distributed", "lrdgraph.faiss"),
-        *("lrdgraph.storage", "lrdgraph.vocabulary", "lrdgraph.config"),
+        *("lrdgraph.storage", "lrdgraph.parquet", "lrdgraph.vocabulary", "lrdgraph.config"),
     ],
     "corpus": ["lrdgraph.corpus", "lrdgraph.splits", "lrdgraph.batch", "lrdgraph.synthetic"],
     "data_loaders": ["data_loaders"],

@@ -14,7 +14,8 @@ from lrdgraph.batch import RequestTime
 from lrdgraph.errors import DataError
 from lrdgraph.evaluation.evaluator import Evaluation
 from lrdgraph.evaluation.settings import EvaluationSettings
-from lrdgraph.storage import atomic_file, read_parquet
+from lrdgraph.parquet import read_parquet
+from lrdgraph.storage import atomic_file
 
 
 def save_ranks(path: Path, evaluations: Mapping[str, Evaluation]) -> None:

@@ -20,8 +20,9 @@ from lrdgraph.graph.item_graph import ItemGraph
 from lrdgraph.language.vectors import item_vectors
 from lrdgraph.models.inputs import ModelInputs, model_inputs
 from lrdgraph.models.registry import model_class
+from lrdgraph.parquet import read_parquet
 from lrdgraph.splits import Split
-from lrdgraph.storage import atomic_folder, read_parquet, settle_folder
+from lrdgraph.storage import atomic_folder, settle_folder
 from lrdgraph.training.checkpoint import load_tensors, save_tensors
 from lrdgraph.vocabulary import Vocabulary
 
