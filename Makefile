@@ -1,4 +1,4 @@
-# make demo | test | test-integrations | lint | types | check | clean
+# make demo | test | test-integrations | test-lowest | lint | types | check | clean
 #
 # The first of them to run makes .venv. Two choices can be made then, and are kept until `make clean`:
 #   make demo SYSTEM_TORCH=1     use the torch that is installed on this machine, whatever its version
@@ -16,7 +16,7 @@ OMP_WAIT_POLICY ?= PASSIVE
 HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS OMP_WAIT_POLICY HF_HUB_OFFLINE
 
-.PHONY: demo test test-integrations lint types check clean
+.PHONY: demo test test-integrations test-lowest lint types check clean
 
 demo: $(READY)
 	$(BIN)/lrdgraph demo $(ARGS)
@@ -27,6 +27,13 @@ test: $(READY)
 # DGL, OGB, PyKEEN and RDF stores, in the versions that work beside our torch; they are installed first.
 test-integrations: $(INTEGRATIONS)
 	LRDGRAPH_INTEGRATIONS=1 $(BIN)/python -m pytest -n 2 tests/integrations $(ARGS)
+
+# The unit tests with the oldest versions that pyproject.toml allows, in an environment of their own: gigabytes of torch.
+test-lowest:
+	test -e .venv-lowest || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct -e '.[dev]'
+	.venv-lowest/bin/python -m pytest -n 2 $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -51,5 +58,5 @@ $(INTEGRATIONS): $(READY)
 	touch $@
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
