@@ -87,6 +87,31 @@ def search_table(summary: Summary, role: str) -> str:
     return f"{markdown(head, rows)}\n\nValidation {'; '.join(sorted(budgets))} with one seed."
 
 
+def usage_table(summary: Summary, role: str) -> str:
+    """How the posteriors of every run use the discovered relations; rows that kept nothing of it are left out."""
+    rows = []
+    for line in summary.shown(role):
+        held = [record for record in line.records if "usage" in record]
+        if not held:
+            continue
+        epochs = [(0, max(record["epochs"] // 2, 1) - 1, max(record["best_epoch"], 1) - 1) for record in held]
+        columns = [
+            [f"{record['usage']['perplexity'][at[n]]:.3f}" for record, at in zip(held, epochs, strict=True)]
+            for n in range(3)
+        ]
+        columns.append([f"{r['usage']['information'][at[2]]:.3f}" for r, at in zip(held, epochs, strict=True)])
+        seeds = ", ".join(str(record["seed"]) for record in held)
+        rows.append([line.label, seeds, *(", ".join(values) for values in columns)])
+    if not rows:
+        return "\n\n".join(left_out(summary))
+    head = ["model", "seeds", *(f"perplexity, {when}" for when in ("first epoch", "halfway", "kept epoch"))]
+    caption = (
+        "Of the mean posterior, from 1 (one relation for all pairs) to the number of relations; information between "
+        "relation and pair, 0 where all pairs get the same answer. One figure for each seed."
+    )
+    return f"{markdown([*head, 'nats, kept epoch'], rows)}\n\n{caption}"
+
+
 def provenance_list(summary: Summary, role: str) -> str:
     """Corpus, targets, rules of ranking, machines, versions and commits of all runs of the table."""
     records = [record for line in summary.lines for record in line.records]

@@ -1,4 +1,4 @@
-"""What is kept of a run: ``results/NAME-seedN.json`` with its curve, and the ranks of its test targets beside it."""
+"""What is kept of a run: ``results/NAME-seedN.json`` with its curves, and the ranks of its test targets beside it."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ def keep(run: Path, name: str, record: Path) -> dict[str, Any]:
     result = read_json(run / "result.json") | {"name": name}
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     result["curve"] = curve(log, result["settings"]["training"]["metric"])
+    if used := usage(log):
+        result["usage"] = used
     if not {"test", "validation"} <= result["metrics"].keys():
         raise DataError(f"{run} was not evaluated on test; evaluate it first.")
     with atomic_file(ranks_path(record)) as temporary:
@@ -73,6 +75,15 @@ def curve(log: list[dict[str, Any]], metric: str) -> dict[str, Any]:
     return {"metric": metric} | {
         key: [point[n] for point in points] for n, key in enumerate(("epoch", "value", "seconds"))
     }
+
+
+def usage(log: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """How discovered relations were used after each epoch: perplexity, and information in nats; empty without them."""
+    names = ("perplexity", "information")
+    held = [entry.get("diagnostics", {}) for entry in log]
+    if not log or not all(f"relations/{name}" in figures for figures in held for name in names):
+        return {}
+    return {name: [round(figures[f"relations/{name}"], 4) for figures in held] for name in names}
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -7,8 +7,8 @@ A page asks for a piece of a table by name, and may ask for other targets than t
     <!-- benchmark: office metrics test@last-event -->
     <!-- end -->
 
-Pieces of a table are ``metrics``, ``buckets``, ``bars``, ``curves``, ``search`` and ``provenance``; ``contrasts`` is of
-a file in ``benchmarks/contrasts/``.
+Pieces of a table are ``metrics``, ``buckets``, ``bars``, ``curves``, ``search``, ``usage`` and ``provenance``;
+``contrasts`` is of a file in ``benchmarks/contrasts/``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.contrasts import contrasts_table
-from benchmarks.markdown import buckets_table, left_out, metrics_table, provenance_list, search_table
+from benchmarks.markdown import buckets_table, left_out, metrics_table, provenance_list, search_table, usage_table
 from benchmarks.plan import read_table
 from benchmarks.plots import Plot, bars, curves, draw
 from benchmarks.summary import Summary
@@ -35,6 +35,7 @@ WORDS: dict[str, Callable[[Summary, str], str]] = {
     "metrics": metrics_table,
     "buckets": buckets_table,
     "search": search_table,
+    "usage": usage_table,
     "provenance": provenance_list,
 }
 PLOTS: dict[str, Callable[[Summary, str, Path], Plot | None]] = {"bars": bars, "curves": curves}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.markdown import buckets_table, metrics_table, provenance_list, search_table
+from benchmarks.markdown import buckets_table, metrics_table, provenance_list, search_table, usage_table
 from benchmarks.plan import read_table
 from benchmarks.plots import bars, draw, stars
-from benchmarks.records import record_path
+from benchmarks.records import record_path, usage
 from benchmarks.render import main, render
 from benchmarks.summary import Summary
 from lrdgraph.errors import ConfigError, DataError
@@ -193,6 +193,26 @@ def test_a_searched_row_has_what_its_search_chose(tmp_path: Path) -> None:
         "",
         "Validation full/NDCG@10, 3 trials of at most 5 minutes with one seed.",
     ]
+
+
+def test_the_use_of_relations_by_hand(table: Path) -> None:
+    figures = [(1.0004, 0.00004), (2.5, 0.3), (3.0, 0.41239)]
+    named = ("relations/perplexity", "relations/information")
+    log = [{"diagnostics": {**dict(zip(named, both, strict=True)), "gate": 1.0}} for both in figures]
+    used = usage(log)
+    assert used == {"perplexity": [1.0004, 2.5, 3.0], "information": [0.0, 0.3, 0.4124]}
+    assert usage([*log, {"diagnostics": {"gate": 1.0}}]) == usage([{}]) == usage([]) == {}
+    held = read_table(table)
+    row = held.row[1]
+    write_made_up(held, row, 0, [1, 1, 3, 1], usage=used, epochs=3, best_epoch=2)
+    write_made_up(held, row, 1, [1, 1, 3, 1], usage=used, epochs=3, best_epoch=3)
+    assert cells(usage_table(Summary(read_table(table)), "test"))[2:] == [
+        ["shop-sasrec", "0, 1", "1.000, 1.000", "1.000, 1.000", "2.500, 3.000", "0.300, 0.412"]
+    ]
+
+
+def test_where_no_run_kept_the_use_of_relations_the_table_is_empty(table: Path) -> None:
+    assert "|" not in usage_table(Summary(read_table(table)), "test")
 
 
 def test_prose_around_markers_survives_and_the_second_time_nothing_changes(table: Path, tmp_path: Path) -> None:
