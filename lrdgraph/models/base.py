@@ -121,7 +121,7 @@ class Recommender(nn.Module, ABC):
     def kept(self, name: str, make: Callable[[], Made]) -> Made:
         """What ``make`` gives; made once for all calls of one ``name`` in evaluation mode without gradients.
 
-        It is forgotten when the weights, their device or the mode change.
+        It is forgotten when weights are loaded or moved, and when the mode changes.
         """
         if self.training or torch.is_grad_enabled():
             return make()
