@@ -94,14 +94,8 @@ def usage_table(summary: Summary, role: str) -> str:
         held = [record for record in line.records if "usage" in record]
         if not held:
             continue
-        epochs = [(0, max(record["epochs"] // 2, 1) - 1, max(record["best_epoch"], 1) - 1) for record in held]
-        columns = [
-            [f"{record['usage']['perplexity'][at[n]]:.3f}" for record, at in zip(held, epochs, strict=True)]
-            for n in range(3)
-        ]
-        columns.append([f"{r['usage']['information'][at[2]]:.3f}" for r, at in zip(held, epochs, strict=True)])
-        seeds = ", ".join(str(record["seed"]) for record in held)
-        rows.append([line.label, seeds, *(", ".join(values) for values in columns)])
+        columns = zip(*map(_used, held), strict=True)
+        rows.append([line.label, *(", ".join(values) for values in columns)])
     if not rows:
         return "\n\n".join(left_out(summary))
     head = ["model", "seeds", *(f"perplexity, {when}" for when in ("first epoch", "halfway", "kept epoch"))]
@@ -110,6 +104,12 @@ def usage_table(summary: Summary, role: str) -> str:
         "relation and pair, 0 where all pairs get the same answer. One figure for each seed."
     )
     return f"{markdown([*head, 'nats, kept epoch'], rows)}\n\n{caption}"
+
+
+def _used(record: dict[str, Any]) -> list[str]:
+    used, kept = record["usage"], record["best_epoch"] - 1
+    figures = [used["perplexity"][n] for n in (0, record["epochs"] // 2 - 1, kept)] + [used["information"][kept]]
+    return [str(record["seed"]), *(f"{figure:.3f}" for figure in figures)]
 
 
 def provenance_list(summary: Summary, role: str) -> str:

@@ -165,12 +165,13 @@ def _load(place: Path | str, settings: TextSettings, writes: bool) -> tuple[Any,
 
     source: dict[str, Any] = {"revision": settings.revision or "main", "trust_remote_code": False}
     weights: dict[str, Any] = {"use_safetensors": True}
-    folder, packed = place, isinstance(place, Path) and place.is_file()
-    if isinstance(place, Path) and packed:
+    folder = place
+    if isinstance(place, Path) and place.is_file():
         folder, source["gguf_file"] = place.parent, place.name
         # versions without this class unpack weights in any case
         packing = getattr(transformers, "GgufConfig", None)
         weights = {"quantization_config": packing(dequantize=True)} if packing is not None else {}
+    packed = "gguf_file" in source
     with explained(place):
         config = AutoConfig.from_pretrained(folder, **source)
         if config.is_encoder_decoder:
